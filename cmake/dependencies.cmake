@@ -1,0 +1,41 @@
+# Libraries others keep. What each is for, and its licence: docs/dependencies.md.
+if(SLIPWAY_STATIC)
+    set(CMAKE_FIND_LIBRARY_SUFFIXES .a)
+    set(OPENSSL_USE_STATIC_LIBS ON)
+    set(Boost_USE_STATIC_LIBS ON)
+    set(link_kind _STATIC)
+endif()
+
+find_package(Threads REQUIRED)
+find_package(Boost 1.83 REQUIRED)
+find_package(nlohmann_json 3.11 REQUIRED)
+find_package(CLI11 2.4 REQUIRED)
+find_package(tomlplusplus REQUIRED)
+find_package(OpenSSL 3 REQUIRED)
+find_package(ZLIB REQUIRED)
+find_package(fmt REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(PkgConfig REQUIRED)
+
+# name(<target> <header> <library>): a library without a usable CMake package.
+function(slipway_find name header library)
+    find_path(${name}_INCLUDE ${header} REQUIRED)
+    find_library(${name}_LIBRARY ${library} REQUIRED)
+    add_library(dep_${name} UNKNOWN IMPORTED)
+    set_target_properties(dep_${name} PROPERTIES IMPORTED_LOCATION "${${name}_LIBRARY}"
+        INTERFACE_SYSTEM_INCLUDE_DIRECTORIES "${${name}_INCLUDE}")
+endfunction()
+
+slipway_find(zstd zstd.h zstd)
+slipway_find(ssh2 libssh2.h ssh2)
+slipway_find(seccomp seccomp.h seccomp)
+slipway_find(cap sys/capability.h cap)
+slipway_find(llhttp llhttp.h llhttp)
+slipway_find(git2 git2.h git2)
+target_link_libraries(dep_ssh2 INTERFACE OpenSSL::SSL OpenSSL::Crypto ZLIB::ZLIB)
+target_link_libraries(dep_git2 INTERFACE dep_ssh2 dep_llhttp OpenSSL::SSL OpenSSL::Crypto ZLIB::ZLIB Threads::Threads)
+
+if(SLIPWAY_TESTS)
+    find_package(Catch2 3 REQUIRED)
+    include(Catch)
+endif()

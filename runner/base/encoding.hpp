@@ -1,0 +1,25 @@
+// Text encodings of bytes: base64 (RFC 4648 §4), percent-encoding (RFC 3986), hexadecimal, UTF-8.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace slipway {
+
+std::string base64_encode(std::string_view bytes);
+/// Accepts both alphabets (§4 and §5), with or without padding; nothing else, not even white space.
+std::optional<std::string> base64_decode(std::string_view text);
+
+/// Everything but RFC 3986 "unreserved" becomes %XX (upper case).
+std::string percent_encode(std::string_view bytes);
+/// %XX → byte; a malformed escape stays as it is.
+std::string percent_decode(std::string_view text);
+
+std::string hex_encode(std::string_view bytes);
+
+/// Valid UTF-8: every byte that is not part of a well-formed sequence becomes U+FFFD (one per maximal
+/// subpart, as Unicode recommends).
+std::string to_valid_utf8(std::string_view bytes);
+
+} // namespace slipway
