@@ -7,7 +7,7 @@ if(SLIPWAY_STATIC)
 endif()
 
 find_package(Threads REQUIRED)
-find_package(Boost 1.83 REQUIRED)
+find_package(Boost 1.83 CONFIG REQUIRED)
 find_package(nlohmann_json 3.11 REQUIRED)
 find_package(CLI11 2.4 REQUIRED)
 find_package(tomlplusplus REQUIRED)

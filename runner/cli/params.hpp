@@ -1,0 +1,125 @@
+// What each verb is told, typed and checked: the only form in which options reach the steps.
+//
+// One struct per verb; the options, their environment names and defaults are in verbs.cpp, the contract in
+// docs/cli.md. Members that carry secrets hold paths of files, never the secrets.
+#pragma once
+
+#include "base/clock.hpp"
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace slipway::cli {
+
+enum class OutputMode { automatic, frames, pretty };
+
+/// Options of every step.
+struct Common {
+    std::filesystem::path state; ///< hand-off directory; empty = /slipway/state, else a private temporary one
+    OutputMode output = OutputMode::automatic;
+    Milliseconds heartbeat{10'000};
+    Milliseconds timeout{0}; ///< of the whole step; 0 = none
+    Milliseconds grace{5'000};
+    std::vector<std::pair<std::string, std::filesystem::path>> results;
+    std::size_t result_budget = 1800;
+    std::uint64_t log_budget = 6U << 20U;
+    std::filesystem::path log_archive; ///< empty = none kept
+    std::string log_level = "warning";
+    std::filesystem::path authfile; ///< empty = $REGISTRY_AUTH_FILE, $HOME/.docker/config.json if there
+    std::filesystem::path ca_file;
+    std::string build_id;
+    int attempt = 1;
+};
+
+/// How images are read and written; shared by resolve, build and push.
+struct Registry {
+    bool tls_verify = true;
+};
+
+struct Fetch {
+    std::string url;
+    std::string revision; ///< empty = the remote's HEAD
+    std::string refspec;
+    int depth = 1; ///< 0 = all history
+    std::filesystem::path into;
+    std::filesystem::path ssh_dir;
+    std::filesystem::path basic_auth_dir;
+    std::filesystem::path known_hosts;
+    bool accept_new_host_key = false;
+    bool tls_verify = true;
+    int retries = 3;
+};
+
+struct Resolve {
+    std::filesystem::path source; ///< empty = what fetch left
+    std::string context;          ///< relative to source; empty = all of it
+    std::string dockerfile;       ///< relative to source; empty = Dockerfile, else Containerfile in the context
+    std::map<std::string, std::string> build_args;
+    std::filesystem::path build_args_file;
+    std::string target;
+    std::string platform;
+    std::map<std::string, std::string> base_image_overrides;
+    Registry registry;
+    int retries = 3;
+};
+
+struct Build {
+    std::filesystem::path work; ///< scratch: buildah's storage and home; empty = /slipway/work, else temporary
+    std::string recipe = "auto";
+    std::string storage = "auto";
+    std::string format = "auto"; ///< auto, oci, docker
+    std::vector<std::string> labels;
+    std::vector<std::string> annotations;
+    std::vector<std::string> secrets; ///< id=…,src=…
+    std::filesystem::path buildah;    ///< program; empty = buildah on PATH
+    Registry registry;
+    int retries = 3;
+};
+
+struct Push {
+    std::string image;
+    std::vector<std::string> tags;
+    bool skip = false;
+    Registry registry;
+    int retries = 3;
+};
+
+struct Doctor {
+    std::filesystem::path work;
+    bool json = false;
+};
+
+struct Frames {
+    enum class Action { render, check } action = Action::render;
+    std::string file; ///< "-" = standard input
+    bool color = false;
+};
+
+struct Version {
+    bool json = false;
+};
+
+/// `slipway run`: all four steps in one process.
+struct Run {
+    Fetch fetch;
+    Resolve resolve;
+    Build build;
+    Push push;
+};
+
+/// Text to print and be done with: --help.
+struct Help {
+    std::string text;
+};
+
+struct Invocation {
+    Common common;
+    std::variant<Help, Fetch, Resolve, Build, Push, Run, Doctor, Frames, Version> verb;
+};
+
+} // namespace slipway::cli

@@ -1,0 +1,265 @@
+#include "cli/verbs.hpp"
+
+#include <array>
+#include <format>
+
+namespace slipway::cli {
+
+namespace {
+
+void bind_common(OptionTable& table, Common& common, std::string& output) {
+    table.path("state", common.state,
+               "hand-off directory between steps (/slipway/state where that exists, else a private one)");
+    table.choice("output", output, {"auto", "frames", "pretty"}, "what to write on standard output");
+    table.duration("heartbeat", common.heartbeat, "longest silence before a heartbeat frame");
+    table.duration("timeout", common.timeout, "time limit of the whole step; 0 = none");
+    table.duration("grace", common.grace, "time between TERM and KILL for children");
+    table.paths("result", common.results, "also write the result NAME to the file PATH, as Tekton reads it");
+    table.bytes("log-budget", common.log_budget, "bytes of live log before it is thinned and cut");
+    table.path("log-archive", common.log_archive, "directory that keeps the whole log, redacted, as .zst");
+    table.choice("log-level", common.log_level, {"trace", "debug", "info", "warning", "error", "off"},
+                 "diagnostics on standard error");
+    table.path("authfile", common.authfile, "registry credentials: config.json or .dockerconfigjson, or its folder");
+    table.path("ca-file", common.ca_file, "certificate authorities (PEM) to trust instead of the system's");
+    table.text("build-id", common.build_id, "identity of this build in frames");
+    table.number("attempt", common.attempt, 1, 1'000'000, "which attempt at this build it is");
+}
+
+void bind(OptionTable& table, Fetch& fetch) {
+    table.text("url", fetch.url, "git repository: https, http, ssh, git or file URL, or user@host:path", "URL");
+    table.text("revision", fetch.revision, "branch, tag, full commit or ref; the remote's HEAD when empty");
+    table.text("refspec", fetch.refspec, "refspec to fetch instead of the one the revision implies");
+    table.number("depth", fetch.depth, 0, 1'000'000'000, "commits of history to fetch; 0 = all");
+    table.path("into", fetch.into, "directory for the tree; emptied first (source/ in the hand-off directory)");
+    table.path("ssh-dir", fetch.ssh_dir, "directory with id_* or ssh-privatekey, known_hosts, config");
+    table.path("basic-auth-dir", fetch.basic_auth_dir,
+               "directory with username and password, or .git-credentials");
+    table.path("known-hosts", fetch.known_hosts, "known_hosts file for SSH");
+    table.flag("accept-new-host-key", fetch.accept_new_host_key, "trust an SSH host key nobody vouched for");
+    table.number("fetch-retries", fetch.retries, 0, 100, "further tries after a transient failure");
+}
+
+void bind(OptionTable& table, Resolve& resolve) {
+    table.path("source", resolve.source, "root of the source tree (what fetch left)");
+    table.text("context", resolve.context, "build context, relative to the source", "PATH");
+    table.text("dockerfile", resolve.dockerfile,
+               "Dockerfile, relative to the source (Dockerfile, else Containerfile, in the context)", "PATH");
+    table.pairs("build-arg", resolve.build_args, "build argument; public: it ends in argv and image history");
+    table.path("build-args-file", resolve.build_args_file, "file of NAME=VALUE lines; --build-arg wins over it");
+    table.text("target", resolve.target, "stage to build instead of the last");
+    table.text("platform", resolve.platform, "platform to build for (this machine's)", "OS/ARCH");
+    table.pairs("base-image-override", resolve.base_image_overrides, "build on B wherever the Dockerfile says A",
+                "A=B");
+}
+
+void bind(OptionTable& table, Build& build) {
+    table.path("work", build.work, "scratch for buildah's storage (/slipway/work where that exists)");
+    table.choice("recipe", build.recipe, {"auto", "A", "A-userns", "B", "G"},
+                 "how to build in this pod (docs/pods.md)");
+    table.choice("storage", build.storage, {"auto", "overlay", "fuse-overlayfs", "vfs"}, "storage driver");
+    table.choice("format", build.format, {"auto", "oci", "docker"}, "image format; auto keeps what OCI would lose");
+    table.texts("label", build.labels, "image label", "NAME=VALUE");
+    table.texts("annotation", build.annotations, "manifest annotation", "NAME=VALUE");
+    table.texts("secret", build.secrets, "secret for RUN --mount=type=secret", "id=ID,src=PATH");
+    table.path("buildah", build.buildah, "buildah program (buildah on PATH)");
+}
+
+void bind(OptionTable& table, Push& push) {
+    table.text("image", push.image, "where to push: registry/repository[:tag]", "REF");
+    table.texts("tag", push.tags, "further tag in the same repository", "NAME");
+    table.flag("skip", push.skip, "do not push; report what would be");
+    table.number("push-retries", push.retries, 0, 100, "further tries after a transient failure");
+}
+
+struct Verb {
+    std::string_view name;
+    std::string_view summary;
+};
+
+constexpr std::array<Verb, 8> verbs{
+    {{.name = "fetch", .summary = "fetch a git source into a clean tree"},
+     {.name = "resolve", .summary = "find and understand the Dockerfile, pin its base images"},
+     {.name = "build", .summary = "build the image with an unprivileged buildah"},
+     {.name = "push", .summary = "push the built image: blobs, manifest, tags"},
+     {.name = "run", .summary = "fetch, resolve, build and push in one process"},
+     {.name = "doctor", .summary = "say what this pod allows and what is missing"},
+     {.name = "frames", .summary = "render or check a recorded stream of frames"},
+     {.name = "version", .summary = "say which version this is"}}};
+
+std::string program_help() {
+    std::string text = "usage: slipway VERB [OPTIONS]\n\n"
+                       "Builds a container image inside an ordinary, unprivileged pod.\n\nverbs:\n";
+    for (const Verb& verb : verbs) {
+        text += std::format("  {:8}  {}\n", verb.name, verb.summary);
+    }
+    return text + "\n'slipway VERB --help' shows a verb's options.\n";
+}
+
+std::unexpected<Error> need(std::string_view option, std::string_view what) {
+    return fail(ErrorClass::usage, code::missing_or_invalid_argument, std::format("--{} is missing", option),
+                std::format("give --{} {}", option, what));
+}
+
+/// Options of one verb, from table to Invocation.
+class VerbParser {
+  public:
+    VerbParser(const Verb& verb, std::string usage)
+        : table_(std::move(usage), std::string(verb.summary) + ".") {}
+
+    OptionTable& table() { return table_; }
+    Invocation& invocation() { return invocation_; }
+
+    void common() {
+        bind_common(table_, invocation_.common, output_);
+        table_.bytes("result-budget", result_budget_, "bytes all results of this step may take, encoded");
+        steps_ = true;
+    }
+    void registry(Registry& registry) {
+        table_.flag("tls-verify", registry.tls_verify, "insist on TLS with a trusted certificate");
+    }
+
+    Status parse(const std::vector<std::string>& arguments, const Environment& environment) {
+        TRY(table_.parse(arguments, environment));
+        if (table_.help_wanted()) {
+            invocation_.verb = Help{table_.help()};
+        }
+        if (steps_) {
+            invocation_.common.result_budget = static_cast<std::size_t>(result_budget_);
+            invocation_.common.output = output_ == "frames"   ? OutputMode::frames
+                                        : output_ == "pretty" ? OutputMode::pretty
+                                                              : OutputMode::automatic;
+        }
+        return {};
+    }
+
+  private:
+    OptionTable table_;
+    Invocation invocation_;
+    std::string output_ = "auto";
+    std::uint64_t result_budget_ = 1800;
+    bool steps_ = false;
+};
+
+/// The parsed verb `params`, unless help was asked for; `missing` is what its required options lack.
+template <class Params>
+Result<Invocation> finish(VerbParser& parser, Params params, const Status& missing) {
+    // A fresh Invocation holds an empty Help; parse() fills it when --help was given.
+    if (std::get<Help>(parser.invocation().verb).text.empty()) {
+        TRY(missing);
+        parser.invocation().verb = std::move(params);
+    }
+    return std::move(parser.invocation());
+}
+
+Result<Invocation> parse_frames(const Verb& verb, std::vector<std::string> rest, const Environment& environment) {
+    Frames frames;
+    frames.file = "-";
+    VerbParser parser(verb, "slipway frames render|check [OPTIONS] [FILE]");
+    parser.table().positional("FILE", frames.file, "recorded stream, also .zst; - = standard input");
+    parser.table().flag("color", frames.color, "colour the rendered text");
+    const std::string action = rest.empty() ? "" : rest.front();
+    if (action == "render" || action == "check") {
+        frames.action = action == "render" ? Frames::Action::render : Frames::Action::check;
+        rest.erase(rest.begin());
+    } else if (action != "--help") {
+        return fail(ErrorClass::usage, code::missing_or_invalid_argument,
+                    std::format("frames: '{}' is neither render nor check", action),
+                    "say 'slipway frames render FILE' or 'slipway frames check FILE'");
+    }
+    TRY(parser.parse(rest, environment));
+    return finish(parser, frames, {});
+}
+
+Result<Invocation> parse_verb(const Verb& verb, const std::vector<std::string>& rest,
+                              const Environment& environment) {
+    VerbParser parser(verb, std::format("slipway {} [OPTIONS]", verb.name));
+    OptionTable& table = parser.table();
+    if (verb.name == "fetch") {
+        Fetch fetch;
+        parser.common();
+        bind(table, fetch);
+        table.number("retries", fetch.retries, 0, 100, "the same as --fetch-retries");
+        table.flag("tls-verify", fetch.tls_verify, "insist on a trusted certificate");
+        TRY(parser.parse(rest, environment));
+        return finish(parser, fetch, fetch.url.empty() ? Status(need("url", "the repository")) : Status());
+    }
+    if (verb.name == "resolve") {
+        Resolve resolve;
+        parser.common();
+        bind(table, resolve);
+        parser.registry(resolve.registry);
+        table.number("retries", resolve.retries, 0, 100, "further tries after a transient failure");
+        TRY(parser.parse(rest, environment));
+        return finish(parser, resolve, {});
+    }
+    if (verb.name == "build") {
+        Build build;
+        parser.common();
+        bind(table, build);
+        parser.registry(build.registry);
+        table.number("retries", build.retries, 0, 100, "further tries of a pull after a transient failure");
+        TRY(parser.parse(rest, environment));
+        return finish(parser, build, {});
+    }
+    if (verb.name == "push") {
+        Push push;
+        parser.common();
+        bind(table, push);
+        parser.registry(push.registry);
+        table.number("retries", push.retries, 0, 100, "the same as --push-retries");
+        TRY(parser.parse(rest, environment));
+        return finish(parser, push, push.image.empty() ? Status(need("image", "registry/repository[:tag]")) : Status());
+    }
+    if (verb.name == "run") {
+        Run run;
+        Registry registry;
+        parser.common();
+        bind(table, run.fetch);
+        bind(table, run.resolve);
+        bind(table, run.build);
+        bind(table, run.push);
+        parser.registry(registry);
+        TRY(parser.parse(rest, environment));
+        run.resolve.registry = run.build.registry = run.push.registry = registry;
+        Status missing;
+        if (run.fetch.url.empty()) {
+            missing = need("url", "the repository");
+        } else if (run.push.image.empty() && !run.push.skip) {
+            missing = need("image", "registry/repository[:tag], or --skip");
+        }
+        return finish(parser, run, missing);
+    }
+    if (verb.name == "doctor") {
+        Doctor doctor;
+        table.path("work", doctor.work, "scratch directory buildah's storage would be in");
+        table.flag("json", doctor.json, "the report as JSON");
+        TRY(parser.parse(rest, environment));
+        return finish(parser, doctor, {});
+    }
+    if (verb.name == "frames") {
+        return parse_frames(verb, rest, environment);
+    }
+    Version version;
+    table.flag("json", version.json, "as JSON");
+    TRY(parser.parse(rest, environment));
+    return finish(parser, version, {});
+}
+
+} // namespace
+
+Result<Invocation> parse(const std::vector<std::string>& arguments, const Environment& environment) {
+    const std::string name = arguments.empty() ? "--help" : arguments.front();
+    if (name == "--help" || name == "-h" || name == "help") {
+        return Invocation{.common = {}, .verb = Help{program_help()}};
+    }
+    const std::vector<std::string> rest(arguments.begin() + 1, arguments.end());
+    for (const Verb& verb : verbs) {
+        if (verb.name == (name == "--version" ? "version" : name)) {
+            return parse_verb(verb, rest, environment);
+        }
+    }
+    return fail(ErrorClass::usage, code::missing_or_invalid_argument, std::format("'{}' is not a verb", name),
+                "say one of fetch, resolve, build, push, run, doctor, frames, version");
+}
+
+} // namespace slipway::cli

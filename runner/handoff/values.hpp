@@ -1,0 +1,101 @@
+// The values that go from step to step: fetch → Source → resolve → Plan → build → Image → push → Pushed.
+//
+// Immutable once made, forward only. Between Tekton steps each is one JSON file (docs/handoff.md gives the
+// format); inside `slipway run` the same structs are passed in memory.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace slipway::handoff {
+
+/// What `fetch` put on disk.
+struct Source {
+    std::string directory;      ///< absolute path of the tree's root
+    std::string commit;         ///< full object name; empty when the source is no git repository
+    std::string url;            ///< without credentials
+    std::string ref;            ///< what was asked for or found, e.g. "refs/heads/main"
+    std::string committer_date; ///< RFC 3339; empty when unknown
+    std::int64_t committer_time = 0; ///< seconds since 1970
+    std::string subject;        ///< first line of the commit message
+
+    bool operator==(const Source&) const = default;
+};
+
+struct PlannedStage {
+    int index = 0;
+    std::string name;      ///< as after AS; empty when unnamed
+    std::string base;      ///< spelling in FROM after expansion
+    std::string base_kind; ///< "image", "stage" or "scratch"
+
+    bool operator==(const PlannedStage&) const = default;
+};
+
+/// One instruction that will run. `n` counts over all stages that run, FROM included.
+struct PlannedCommand {
+    int n = 0;
+    int stage = 0;    ///< index of its stage
+    int position = 0; ///< place within its stage, FROM = 1: buildah's STEP number
+    int line = 0;
+    std::string keyword;
+    std::string text; ///< as written in the Dockerfile, continuation lines joined
+
+    bool operator==(const PlannedCommand&) const = default;
+};
+
+/// A base image, pinned. Every spelling becomes a build context with `pinned`.
+struct BaseImage {
+    std::string spelling;     ///< as in FROM, COPY --from or --mount=from, after expansion
+    std::string pinned;       ///< repository@digest of the platform's manifest: what gets built on
+    std::string index_digest; ///< of the manifest list the reference named; empty where there is none
+    std::string manifest_digest;
+    std::string registry;
+    std::string repository; ///< without the registry
+    std::string tag;        ///< empty when the reference had only a digest
+    std::string platform;
+    std::uint64_t size = 0; ///< sum of the compressed layers, bytes
+    int line = 0;           ///< first use in the Dockerfile
+
+    bool operator==(const BaseImage&) const = default;
+};
+
+/// What `resolve` decided will be built.
+struct Plan {
+    std::string source;     ///< absolute path of the tree's root
+    std::string context;    ///< relative to source, "." for all of it
+    std::string dockerfile; ///< relative to source
+    std::string target;     ///< empty = last stage
+    std::string platform;   ///< "linux/amd64"
+    bool docker_format = false; ///< an OCI image would lose HEALTHCHECK, SHELL or ONBUILD
+    std::map<std::string, std::string> build_args;
+    std::vector<PlannedStage> stages; ///< those that run, in order
+    std::vector<PlannedCommand> commands;
+    std::vector<BaseImage> images;
+
+    bool operator==(const Plan&) const = default;
+};
+
+/// What `build` left under the hand-off directory.
+struct Image {
+    std::string layout;          ///< "oci" or "dir" (containers' form for Docker manifests)
+    std::string path;            ///< of the layout, relative to the hand-off directory
+    std::string manifest_digest; ///< what push must find
+    std::string config_digest;
+    std::string platform;
+    std::uint64_t size = 0; ///< sum of the compressed layers, bytes
+    int layers = 0;
+
+    bool operator==(const Image&) const = default;
+};
+
+/// What `push` made visible.
+struct Pushed {
+    std::string digest;
+    std::vector<std::string> references; ///< registry/repository:tag, the first is the main one
+
+    bool operator==(const Pushed&) const = default;
+};
+
+} // namespace slipway::handoff
