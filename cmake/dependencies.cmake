@@ -10,11 +10,14 @@ find_package(Threads REQUIRED)
 find_package(Boost 1.83 CONFIG REQUIRED)
 find_package(nlohmann_json 3.11 REQUIRED)
 find_package(CLI11 2.4 REQUIRED)
-find_package(tomlplusplus REQUIRED)
 find_package(OpenSSL 3 REQUIRED)
 find_package(ZLIB REQUIRED)
 find_package(fmt REQUIRED)
 find_package(spdlog REQUIRED)
+# spdlog's own targets name shared libraries, also where an archive lies beside them.
+add_library(dep_spdlog INTERFACE)
+target_link_libraries(dep_spdlog INTERFACE fmt::fmt-header-only Threads::Threads)
+target_compile_definitions(dep_spdlog INTERFACE SPDLOG_FMT_EXTERNAL SPDLOG_HEADER_ONLY)
 find_package(PkgConfig REQUIRED)
 
 # name(<target> <header> <library>): a library without a usable CMake package.
@@ -28,12 +31,23 @@ endfunction()
 
 slipway_find(zstd zstd.h zstd)
 slipway_find(ssh2 libssh2.h ssh2)
-slipway_find(seccomp seccomp.h seccomp)
-slipway_find(cap sys/capability.h cap)
 slipway_find(llhttp llhttp.h llhttp)
 slipway_find(git2 git2.h git2)
 target_link_libraries(dep_ssh2 INTERFACE OpenSSL::SSL OpenSSL::Crypto ZLIB::ZLIB)
 target_link_libraries(dep_git2 INTERFACE dep_ssh2 dep_llhttp OpenSSL::SSL OpenSSL::Crypto ZLIB::ZLIB Threads::Threads)
+
+# cpp-httplib: Debian ships its header split, the other half in a shared library. The whole header
+# (hack/dependencies/httplib.sh puts it into /usr/local) needs no library and is what the static binary takes.
+find_path(httplib_INCLUDE httplib.h REQUIRED)
+add_library(dep_httplib INTERFACE)
+target_include_directories(dep_httplib SYSTEM INTERFACE "${httplib_INCLUDE}")
+target_compile_definitions(dep_httplib INTERFACE CPPHTTPLIB_OPENSSL_SUPPORT CPPHTTPLIB_USE_POLL)
+target_link_libraries(dep_httplib INTERFACE OpenSSL::SSL OpenSSL::Crypto Threads::Threads)
+file(STRINGS "${httplib_INCLUDE}/httplib.h" httplib_WHOLE REGEX "^class SSLInit")
+if(NOT httplib_WHOLE)
+    find_library(httplib_LIBRARY cpp-httplib REQUIRED)
+    target_link_libraries(dep_httplib INTERFACE "${httplib_LIBRARY}")
+endif()
 
 if(SLIPWAY_TESTS)
     find_package(Catch2 3 REQUIRED)

@@ -35,40 +35,6 @@ bool unreserved(char c) {
            c == '_' || c == '~';
 }
 
-/// Length of the well-formed sequence at the start of `s` (Unicode table 3-7), or 0; then `bad` is the
-/// length of the maximal subpart to replace.
-std::size_t sequence_length(std::string_view s, std::size_t& bad) {
-    const auto byte = [&](std::size_t i) { return static_cast<std::uint8_t>(s[i]); };
-    const std::uint8_t first = byte(0);
-    bad = 1;
-    if (first < 0x80) {
-        return 1;
-    }
-    std::size_t length = 0;
-    std::uint8_t low = 0x80;
-    std::uint8_t high = 0xbf;
-    if (first >= 0xc2 && first <= 0xdf) {
-        length = 2;
-    } else if (first >= 0xe0 && first <= 0xef) {
-        length = 3;
-        low = first == 0xe0 ? 0xa0 : low;
-        high = first == 0xed ? 0x9f : high;
-    } else if (first >= 0xf0 && first <= 0xf4) {
-        length = 4;
-        low = first == 0xf0 ? 0x90 : low;
-        high = first == 0xf4 ? 0x8f : high;
-    } else {
-        return 0;
-    }
-    for (std::size_t i = 1; i < length; ++i) {
-        if (i >= s.size() || byte(i) < (i == 1 ? low : 0x80) || byte(i) > (i == 1 ? high : 0xbf)) {
-            bad = i;
-            return 0;
-        }
-    }
-    return length;
-}
-
 } // namespace
 
 std::string base64_encode(std::string_view bytes) {
@@ -152,19 +118,43 @@ std::string hex_encode(std::string_view bytes) {
     return out;
 }
 
+Utf8Step utf8_step(std::string_view s) {
+    const auto byte = [&](std::size_t i) { return static_cast<std::uint8_t>(s[i]); };
+    const std::uint8_t first = byte(0);
+    if (first < 0x80) {
+        return {.length = 1, .valid = true};
+    }
+    std::size_t length = 0;
+    std::uint8_t low = 0x80;
+    std::uint8_t high = 0xbf;
+    if (first >= 0xc2 && first <= 0xdf) {
+        length = 2;
+    } else if (first >= 0xe0 && first <= 0xef) {
+        length = 3;
+        low = first == 0xe0 ? 0xa0 : low;
+        high = first == 0xed ? 0x9f : high;
+    } else if (first >= 0xf0 && first <= 0xf4) {
+        length = 4;
+        low = first == 0xf0 ? 0x90 : low;
+        high = first == 0xf4 ? 0x8f : high;
+    } else {
+        return {.length = 1, .valid = false};
+    }
+    for (std::size_t i = 1; i < length; ++i) {
+        if (i >= s.size() || byte(i) < (i == 1 ? low : 0x80) || byte(i) > (i == 1 ? high : 0xbf)) {
+            return {.length = i, .valid = false};
+        }
+    }
+    return {.length = length, .valid = true};
+}
+
 std::string to_valid_utf8(std::string_view bytes) {
     std::string out;
     out.reserve(bytes.size());
     while (!bytes.empty()) {
-        std::size_t bad = 1;
-        const std::size_t good = sequence_length(bytes, bad);
-        if (good > 0) {
-            out.append(bytes.substr(0, good));
-            bytes.remove_prefix(good);
-        } else {
-            out += "\xef\xbf\xbd";
-            bytes.remove_prefix(bad);
-        }
+        const Utf8Step step = utf8_step(bytes);
+        out.append(step.valid ? bytes.substr(0, step.length) : "\xef\xbf\xbd");
+        bytes.remove_prefix(step.length);
     }
     return out;
 }

@@ -1,6 +1,7 @@
 // Text encodings of bytes: base64 (RFC 4648 §4), percent-encoding (RFC 3986), hexadecimal, UTF-8.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -21,5 +22,14 @@ std::string hex_encode(std::string_view bytes);
 /// Valid UTF-8: every byte that is not part of a well-formed sequence becomes U+FFFD (one per maximal
 /// subpart, as Unicode recommends).
 std::string to_valid_utf8(std::string_view bytes);
+
+/// What stands at the start of bytes.
+struct Utf8Step {
+    std::size_t length = 0; ///< of the well-formed sequence, or of the maximal subpart to replace
+    bool valid = false;
+};
+
+/// The first sequence of `bytes` (not empty), as Unicode table 3-7 has it.
+Utf8Step utf8_step(std::string_view bytes);
 
 } // namespace slipway

@@ -29,6 +29,8 @@ struct ExpandOptions {
 struct Expansion {
     std::string text;
     std::vector<std::string> unset; ///< names used though not set and without a default; each once, in order
+    /// A substitution buildah's own lexer (1.39) refuses, such as "${x-"; empty when there is none.
+    std::string beyond_buildah;
 };
 
 struct WordsExpansion {
@@ -40,6 +42,7 @@ struct WordsExpansion {
 Result<Expansion> expand(std::string_view text, const Lookup& lookup, const ExpandOptions& options = {});
 
 /// Split at blanks outside quotes, also at those that come out of an unquoted variable.
-Result<WordsExpansion> expand_words(std::string_view text, const Lookup& lookup, const ExpandOptions& options = {});
+Result<WordsExpansion> expand_words(std::string_view text, const Lookup& lookup,
+                                    const ExpandOptions& options = {});
 
 } // namespace slipway::dockerfile

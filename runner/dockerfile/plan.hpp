@@ -1,8 +1,8 @@
 // What a build of a parsed Dockerfile will do: which stages run, in which order, on which bases, with which
 // commands, and every image it takes from outside. Pure.
 //
-// Numbering is buildah's: `[k/K] STEP i/N` is stage `Stage::index + 1 == k` of `BuildPlan::stages_printed == K`,
-// command `Command::position == i` of `Stage::commands.size() == N`. (`STEP i/N` alone when K is 1.)
+// Numbering is buildah's: `[k/K] STEP i/N` is stage `Stage::index + 1 == k` of `BuildPlan::stages_printed ==
+// K`, command `Command::position == i` of `Stage::commands.size() == N`. (`STEP i/N` alone when K is 1.)
 //
 // Errors: class build, code `dockerfileissue`, with a place and a hint. A `target` that no stage bears is of
 // class usage, code `missingorinvalidargument`; so is a platform that cannot be read.
@@ -19,13 +19,16 @@
 namespace slipway::dockerfile {
 
 struct PlanOptions {
-    std::vector<std::pair<std::string, std::string>> build_args; ///< later ones win
-    std::string target;                                          ///< stage name or number; empty = the last
-    std::string platform = "linux/amd64";                        ///< of the image: os/arch[/variant]
-    std::string build_platform;                                  ///< of the builder; empty = as `platform`
+    std::vector<std::pair<std::string, std::string>> build_args = {}; ///< later ones win
+    std::string target = {};              ///< stage name or number; empty = the last
+    std::string platform = "linux/amd64"; ///< of the image: os/arch[/variant]
+    std::string build_platform = {};      ///< of the builder; empty = as `platform`
     /// Usable without ARG, like the proxy variables, and never "unused": what the pod's environment gives.
-    std::vector<std::pair<std::string, std::string>> predefined;
+    std::vector<std::pair<std::string, std::string>> predefined = {};
     bool skip_unused_stages = true;
+    /// The image will be of the OCI format whatever the file asks for. Then ONBUILD triggers of the file's
+    /// own stages do not fire (buildah drops them), and are no commands.
+    bool oci_format = false;
 };
 
 enum class BaseKind { scratch, stage, image };
@@ -59,6 +62,7 @@ struct Command {
     std::string text; ///< as written in the file, continuations joined
     int line = 0;
     int end_line = 0;
+    bool from_onbuild = false; ///< a trigger of the stage this one is built on; `line` is the ONBUILD's
     std::vector<Reference> references;
     /// COPY and ADD from the build context: sources after expansion, patterns included. Remote ones of ADD
     /// (http, https, git) are in `remote_sources`; heredocs are in neither.
@@ -71,8 +75,8 @@ struct Command {
 };
 
 struct Stage {
-    int index = 0;    ///< position in the file, from 0
-    std::string name; ///< as in AS, lower case; empty when it has none
+    int index = 0;            ///< position in the file, from 0
+    std::string name;         ///< as in AS (buildah tells upper from lower case); empty when it has none
     std::string display_name; ///< `name`, or the index as text
     StageBase base;
     int line = 0;
@@ -87,6 +91,7 @@ struct ImageUse {
     int stage = 0;
     int n = 0; ///< command number
     int line = 0;
+    std::string written; ///< before expansion
 };
 
 /// One spelling of an image from outside; two spellings of the same image are two entries.
@@ -108,7 +113,7 @@ struct PlanWarning {
 struct FinalStage {
     std::string user;
     std::string workdir;
-    std::vector<std::string> expose; ///< "8080/tcp"
+    std::vector<std::string> expose;                    ///< "8080/tcp"
     std::optional<std::vector<std::string>> entrypoint; ///< shell form is {"/bin/sh","-c",…}
     std::optional<std::vector<std::string>> cmd;
     std::string stop_signal;
@@ -132,8 +137,11 @@ struct BuildPlan {
 
 Result<BuildPlan> plan(const Dockerfile& file, const PlanOptions& options);
 
-/// The command that buildah's `[stage_number/…] STEP position/…` speaks of (`stage_number` 1-based; 0 when
-/// the line had no bracket); nullptr when the plan has none such.
-const Command* find_command(const BuildPlan& plan, int stage_number, int position) noexcept;
+/// The command that buildah's `[stage_number/…] STEP position/total` speaks of; `stage_number` is 1-based, 0
+/// when the line had no bracket. `total` larger than planned means that triggers of a base image run before
+/// the stage's own commands, or that `appended` commands (from --label, say) follow in the last stage.
+/// nullptr: one of those, or nothing the plan knows. `total` 0 = unknown.
+const Command* find_command(const BuildPlan& plan, int stage_number, int position, int total = 0,
+                            int appended = 0) noexcept;
 
 } // namespace slipway::dockerfile

@@ -157,7 +157,7 @@ class Members {
         in.text("spelling", image.spelling).text("pinned", image.pinned).text("index-digest", image.index_digest);
         in.text("manifest-digest", image.manifest_digest).text("registry", image.registry);
         in.text("repository", image.repository).text("tag", image.tag).text("platform", image.platform);
-        in.number("size", image.size).number("line", image.line);
+        in.number("size", image.size).number("line", image.line).texts("layers", image.layers);
     }
 
     const Json& object_;
@@ -260,7 +260,8 @@ Status write(const fs::path& state, const Plan& value) {
                           {"tag", image.tag},
                           {"platform", image.platform},
                           {"size", image.size},
-                          {"line", image.line}});
+                          {"line", image.line},
+                          {"layers", image.layers}});
     }
     return store(state, "plan",
                  {{"source", value.source},

@@ -45,7 +45,7 @@ struct PlannedCommand {
     bool operator==(const PlannedCommand&) const = default;
 };
 
-/// A base image, pinned. Every spelling becomes a build context with `pinned`.
+/// A base image, pinned: `pinned` is pulled and given the name `spelling` in the build's own storage.
 struct BaseImage {
     std::string spelling;     ///< as in FROM, COPY --from or --mount=from, after expansion
     std::string pinned;       ///< repository@digest of the platform's manifest: what gets built on
@@ -57,6 +57,7 @@ struct BaseImage {
     std::string platform;
     std::uint64_t size = 0; ///< sum of the compressed layers, bytes
     int line = 0;           ///< first use in the Dockerfile
+    std::vector<std::string> layers; ///< digests of its (compressed) layers
 
     bool operator==(const BaseImage&) const = default;
 };

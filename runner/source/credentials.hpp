@@ -31,11 +31,12 @@ struct SshKey {
 /// What may be shown to one server. Empty = anonymous.
 struct GitCredentials {
     std::optional<BasicAuth> basic;
-    std::vector<SshKey> keys;  ///< tried in order
-    std::string ssh_user;      ///< from an ssh config's `User`, when the URL names none
-    std::string ssh_host_name; ///< from an ssh config's `HostName`: where to connect in place of the URL's host
-    int ssh_port = 0;          ///< from an ssh config's `Port`, when the URL names none
-    std::string known_hosts;   ///< content in OpenSSH's format; empty = no host is known
+    std::vector<SshKey> keys; ///< tried in order
+    std::string ssh_user;     ///< from an ssh config's `User`, when the URL names none
+    std::string
+        ssh_host_name;       ///< from an ssh config's `HostName`: where to connect in place of the URL's host
+    int ssh_port = 0;        ///< from an ssh config's `Port`, when the URL names none
+    std::string known_hosts; ///< content in OpenSSH's format; empty = no host is known
     /// With no known_hosts at all: take whatever key the server shows (reported through on_host_key). A key
     /// that contradicts known_hosts is refused whatever stands here.
     bool accept_new_host_key = false;
@@ -73,20 +74,22 @@ struct CredentialStore {
     [[nodiscard]] std::vector<std::string> secrets() const;
 };
 
-/// `--basic-auth-dir`: files `username` and `password` (kubernetes.io/basic-auth), or `.git-credentials` with an
-/// optional `.gitconfig`. A username/password pair has no host of its own: it is offered to the URL's host.
+/// `--basic-auth-dir`: files `username` and `password` (kubernetes.io/basic-auth), or `.git-credentials` with
+/// an optional `.gitconfig`. A username/password pair has no host of its own: it is offered to the URL's
+/// host.
 Result<CredentialStore> read_basic_auth_dir(const std::filesystem::path& directory);
 
-/// `--ssh-dir`: `ssh-privatekey` (kubernetes.io/ssh-auth), `id_*` keys, `config`, `known_hosts`, and an optional
-/// `passphrase` file. A `config` binds keys to hosts; without one they are offered to the URL's host.
+/// `--ssh-dir`: `ssh-privatekey` (kubernetes.io/ssh-auth), `id_*` keys, `config`, `known_hosts`, and an
+/// optional `passphrase` file. A `config` binds keys to hosts; without one they are offered to the URL's
+/// host.
 Result<CredentialStore> read_ssh_dir(const std::filesystem::path& directory);
 
-/// A home as git and ssh expect it: `.git-credentials`, `.gitconfig`, `.netrc` is not read, `.ssh/`. Also what
-/// /tekton/creds holds. Whatever is absent or unreadable is left out.
+/// A home as git and ssh expect it: `.git-credentials`, `.gitconfig`, `.netrc` is not read, `.ssh/`. Also
+/// what /tekton/creds holds. Whatever is absent or unreadable is left out.
 CredentialStore read_home(const std::filesystem::path& home);
 
-/// What of `store` may go to `url` (any form fetch_git accepts): the first basic entry and all keys whose host,
-/// scheme, port and path match, specific ones first.
+/// What of `store` may go to `url` (any form fetch_git accepts): the first basic entry and all keys whose
+/// host, scheme, port and path match, specific ones first.
 GitCredentials credentials_for(const CredentialStore& store, std::string_view url);
 
 /// `url` after the store's insteadOf rules (the longest match wins); unchanged when none fits.

@@ -1,8 +1,8 @@
 // Fetching one revision of a git repository into a clean directory.
 //
-// Inputs: a URL (https, http, git, ssh, scp-like, file, or an absolute local path), a revision, credentials for
-// exactly that URL. Output: a detached work tree with its .git directory in `into`, and facts about the commit.
-// Errors:
+// Inputs: a URL (https, http, git, ssh, scp-like, file, or an absolute local path), a revision, credentials
+// for exactly that URL. Output: a detached work tree with its .git directory in `into`, and facts about the
+// commit. Errors:
 //   usage     missingorinvalidargument  the URL, revision or refspec is not one; `into` cannot be used
 //   build     gitcheckout               the repository is there, the branch, tag or commit is not
 //   build     gitfailure                no such repository (404); the server speaks no git; a hostile tree
@@ -32,7 +32,7 @@ namespace slipway::source {
 
 struct GitOptions {
     std::string url;
-    /// Branch, tag, full ref ("refs/…"), full object id (40 or 64 hex digits), or empty for the remote's HEAD.
+    /// Branch, tag, full ref ("refs/…"), full object id (40 hex digits), or empty for the remote's HEAD.
     /// A name that is both a branch and a tag means the branch. Abbreviated ids are refused (class usage).
     std::string revision;
     /// "+refs/pull/7/head:refs/heads/pr": fetched in place of what `revision` alone would fetch, for commits
@@ -41,7 +41,8 @@ struct GitOptions {
     int depth = 1; ///< commits of history; 0 = all
     std::filesystem::path into;
     GitCredentials credentials;
-    std::string ca_file; ///< PEM bundle; empty = libgit2's default, which a static binary lacks: always set it
+    std::string
+        ca_file; ///< PEM bundle; empty = libgit2's default, which a static binary lacks: always set it
     bool tls_verify = true;
     std::string proxy_url; ///< already chosen for this URL by the proxy rules; empty = direct
     Milliseconds connect_timeout{30'000};
@@ -54,19 +55,19 @@ struct Checkout {
     std::string url;    ///< as asked for, without credentials
     std::string ref;    ///< full name of what was fetched ("refs/heads/main"); empty for a bare commit id
     std::string branch; ///< short branch name; empty when it was not one
-    std::int64_t committer_time = 0;   ///< seconds since 1970, UTC
-    std::string committer_date;        ///< RFC 3339 in UTC, whole seconds: "2026-11-22T07:45:03Z"
-    std::string author_name;           ///< valid UTF-8, bounded, one line
-    std::string author_email;          ///< likewise
-    std::string subject;               ///< first line of the message; likewise
-    std::uint64_t files = 0;           ///< regular files and symlinks checked out
-    std::uint64_t bytes = 0;           ///< of their content
+    std::int64_t committer_time = 0; ///< seconds since 1970, UTC
+    std::string committer_date;      ///< RFC 3339 in UTC, whole seconds: "2026-11-22T07:45:03Z"
+    std::string author_name;         ///< valid UTF-8, bounded, one line
+    std::string author_email;        ///< likewise
+    std::string subject;             ///< first line of the message; likewise
+    std::uint64_t files = 0;         ///< regular files and symlinks checked out
+    std::uint64_t bytes = 0;         ///< of their content
     std::uint64_t received_objects = 0;
     std::uint64_t received_bytes = 0;
     bool shallow = false;
-    bool has_submodules = false;       ///< the tree links other repositories; their directories are empty
-    std::uint64_t lfs_pointers = 0;    ///< files that are Git LFS pointers, not content
-    std::vector<std::string> notes;    ///< one line each: what was done otherwise than asked, and why
+    bool has_submodules = false;    ///< the tree links other repositories; their directories are empty
+    std::uint64_t lfs_pointers = 0; ///< files that are Git LFS pointers, not content
+    std::vector<std::string> notes; ///< one line each: what was done otherwise than asked, and why
 };
 
 struct FetchProgress {
@@ -87,8 +88,9 @@ struct GitCallbacks {
     OnRetry on_retry;
 };
 
-/// Empties `options.into` (created if missing; never removed itself, never through a symlink), fetches and checks
-/// out. On failure `into` is left empty. One call at a time per process: libgit2's settings are global.
+/// Empties `options.into` (created if missing; never removed itself, never through a symlink), fetches and
+/// checks out. On failure `into` is left empty. One call at a time per process: libgit2's settings are
+/// global.
 Result<Checkout> fetch_git(const GitOptions& options, const GitCallbacks& callbacks, const StopToken& stop);
 
 /// What a URL says once understood. `clean` is what may be shown and stored.

@@ -34,7 +34,8 @@ handoff::Plan plan() {
                     .tag = "13",
                     .platform = "linux/amd64",
                     .size = 1234567890123,
-                    .line = 1}};
+                    .line = 1,
+                    .layers = {"sha256:0a", "sha256:0b"}}};
     return plan;
 }
 

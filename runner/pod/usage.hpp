@@ -1,0 +1,47 @@
+// What a build uses while it runs, for heartbeats and for ending it before the kernel does.
+//
+// All numbers are bytes unless said otherwise. Absent = could not be read; sampling never fails.
+#pragma once
+
+#include "pod/probe.hpp"
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <sys/types.h>
+
+namespace slipway::pod {
+
+struct Usage {
+    std::optional<std::uint64_t>
+        tree_memory;   ///< of a process and its descendants: PSS where readable, else RSS
+    int processes = 0; ///< how many that are
+    CgroupMemory cgroup;
+    std::uint64_t free_bytes = 0; ///< of the storage path's file system
+    std::uint64_t total_bytes = 0;
+    std::uint64_t free_inodes = 0;
+    std::uint64_t total_inodes = 0;
+};
+
+class Sampler {
+  public:
+    explicit Sampler(std::filesystem::path storage, std::filesystem::path proc = "/proc",
+                     std::filesystem::path cgroup = "/sys/fs/cgroup");
+
+    /// Everything; walks /proc from `root` (0 = no tree). A few milliseconds.
+    [[nodiscard]] Usage sample(pid_t root) const;
+    /// The cgroup alone: cheap enough for several times a second.
+    [[nodiscard]] CgroupMemory sample_cgroup() const;
+    /// Kills for want of memory in our cgroup since the sampler was made; 0 where the kernel does not say.
+    [[nodiscard]] std::uint64_t oom_kills_since_start() const;
+    /// The working set is within `margin` of the limit (0.03 = the last 3 %): time to end the build.
+    [[nodiscard]] static bool nearly_out_of_memory(const CgroupMemory& memory, double margin = 0.03) noexcept;
+
+  private:
+    std::filesystem::path storage_;
+    std::filesystem::path proc_;
+    std::filesystem::path cgroup_;
+    std::uint64_t first_oom_kills_ = 0;
+};
+
+} // namespace slipway::pod

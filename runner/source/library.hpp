@@ -1,0 +1,41 @@
+// libgit2 as a C++ program wants it: set up once, handles that free themselves, errors as values.
+#pragma once
+
+#include "base/result.hpp"
+
+#include <git2.h>
+#include <memory>
+#include <string>
+
+namespace slipway::source {
+
+/// Initialises libgit2 with settings that make it read nothing of the machine's: no configuration files, no
+/// templates, no owner checks, no fsync. Idempotent.
+Status ensure_library();
+
+template <auto Free> struct FreeWith {
+    template <class T> void operator()(T* handle) const noexcept { Free(handle); }
+};
+
+using Repository = std::unique_ptr<git_repository, FreeWith<git_repository_free>>;
+using Remote = std::unique_ptr<git_remote, FreeWith<git_remote_free>>;
+using Object = std::unique_ptr<git_object, FreeWith<git_object_free>>;
+using Commit = std::unique_ptr<git_commit, FreeWith<git_commit_free>>;
+using Index = std::unique_ptr<git_index, FreeWith<git_index_free>>;
+using Blob = std::unique_ptr<git_blob, FreeWith<git_blob_free>>;
+
+/// libgit2's error for this thread, taken before anything else can overwrite it.
+struct LibraryError {
+    int rc = 0;    ///< git_error_code
+    int klass = 0; ///< git_error_t
+    std::string text;
+};
+
+LibraryError take_error(int rc);
+
+/// One line of at most `limit` bytes, valid UTF-8, without control characters.
+std::string clean_line(std::string_view text, std::size_t limit = 1024);
+
+std::string hex(const git_oid& oid);
+
+} // namespace slipway::source

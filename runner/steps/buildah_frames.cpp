@@ -1,0 +1,92 @@
+#include "steps/buildah_frames.hpp"
+
+#include <algorithm>
+
+namespace slipway::steps {
+
+namespace {
+
+frames::LineEnd to_frames(process::LineEnd end) {
+    switch (end) {
+    case process::LineEnd::newline: return frames::LineEnd::newline;
+    case process::LineEnd::carriage_return: return frames::LineEnd::carriage_return;
+    case process::LineEnd::partial: return frames::LineEnd::partial;
+    }
+    return frames::LineEnd::newline;
+}
+
+} // namespace
+
+void BuildFrames::on_line(const process::Line& line) {
+    const bool out = line.stream == process::Stream::out;
+    // Standard error has no writers: buildah's complaints there are read for their text when it has failed.
+    const bool trusted = !out || trust_ == frames::Trust::text || line.from_main;
+    const buildah::Event event =
+        interpreter_.feed(out ? buildah::Stream::out : buildah::Stream::err, line.text, trusted);
+    if (const auto* started = std::get_if<buildah::StepStarted>(&event)) {
+        start(*started);
+    } else if (std::holds_alternative<buildah::Cached>(event)) {
+        cached_ = true;
+    } else if (std::holds_alternative<buildah::CommitStarted>(event)) {
+        finish_current(frames::CommandState::done);
+        log(line);
+    } else {
+        log(line);
+    }
+}
+
+void BuildFrames::log(const process::Line& line) {
+    step_.stream.log(line.stream == process::Stream::out ? frames::Lane::out : frames::Lane::err, line.text,
+                     to_frames(line.end), running_ && current_ != nullptr ? std::optional(current_->n) : std::nullopt);
+}
+
+void BuildFrames::start(const buildah::StepStarted& started) {
+    finish_current(frames::CommandState::done);
+    const auto planned = std::ranges::find_if(plan_.commands, [&](const handoff::PlannedCommand& command) {
+        return command.stage + 1 == started.stage && command.position == started.position;
+    });
+    if (planned == plan_.commands.end()) {
+        // Steps buildah adds itself (a LABEL for --label) are no instructions of the file.
+        step_.stream.log(frames::Lane::out, started.text);
+        return;
+    }
+    current_ = &*planned;
+    running_ = true;
+    cached_ = false;
+    started_ = step_.clock.steady();
+    emit(frames::CommandState::started, {});
+}
+
+void BuildFrames::finish_current(frames::CommandState state) {
+    if (!running_) {
+        return;
+    }
+    const auto took = std::chrono::duration_cast<Milliseconds>(step_.clock.steady() - started_);
+    const bool cached = cached_ && state == frames::CommandState::done;
+    emit(cached ? frames::CommandState::cached : state, cached ? std::nullopt : std::optional(took));
+    running_ = false;
+    step_.stream.emit(frames::Progress{.what = "build",
+                                       .id = "commands",
+                                       .current = static_cast<std::uint64_t>(current_->n),
+                                       .total = static_cast<std::uint64_t>(total_),
+                                       .unit = frames::Unit::commands});
+}
+
+void BuildFrames::emit(frames::CommandState state, std::optional<Milliseconds> duration) {
+    const auto stage = std::ranges::find(plan_.stages, current_->stage, &handoff::PlannedStage::index);
+    const bool named = stage != plan_.stages.end() && !stage->name.empty();
+    step_.stream.emit(frames::Command{.n = current_->n,
+                                      .of = total_,
+                                      .stage = named ? stage->name : std::to_string(current_->stage),
+                                      .line = current_->line,
+                                      .text = current_->text,
+                                      .state = state,
+                                      .duration = duration,
+                                      .trust = trust_});
+}
+
+void BuildFrames::finish(bool succeeded) {
+    finish_current(succeeded ? frames::CommandState::done : frames::CommandState::failed);
+}
+
+} // namespace slipway::steps

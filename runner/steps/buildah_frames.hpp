@@ -1,0 +1,46 @@
+// A running `buildah build`, as frames: lines in, command, log and progress frames out.
+#pragma once
+
+#include "buildah/lines.hpp"
+#include "handoff/values.hpp"
+#include "process/process.hpp"
+#include "steps/step.hpp"
+
+#include <chrono>
+#include <optional>
+
+namespace slipway::steps {
+
+/// Follows one build. Which instruction is running is believed only from buildah's own process (`from_main`);
+/// where writers cannot be told apart every line is read as text and the frames say `trust: text`.
+class BuildFrames {
+  public:
+    BuildFrames(Step& step, const handoff::Plan& plan, frames::Trust trust)
+        : step_(step), plan_(plan), trust_(trust), total_(static_cast<int>(plan.commands.size())) {}
+
+    void on_line(const process::Line& line);
+    /// buildah is gone: the running command is done or failed.
+    void finish(bool succeeded);
+
+    /// The planned command that runs, or ran last; nullptr before the first.
+    [[nodiscard]] const handoff::PlannedCommand* current() const noexcept { return current_; }
+    [[nodiscard]] const buildah::Interpreter& interpreter() const noexcept { return interpreter_; }
+
+  private:
+    void start(const buildah::StepStarted& started);
+    void finish_current(frames::CommandState state);
+    void emit(frames::CommandState state, std::optional<Milliseconds> duration);
+    void log(const process::Line& line);
+
+    Step& step_;
+    const handoff::Plan& plan_;
+    frames::Trust trust_;
+    int total_;
+    buildah::Interpreter interpreter_;
+    const handoff::PlannedCommand* current_ = nullptr;
+    bool running_ = false;
+    bool cached_ = false;
+    std::chrono::steady_clock::time_point started_;
+};
+
+} // namespace slipway::steps

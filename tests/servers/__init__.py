@@ -1,0 +1,22 @@
+"""Real servers for tests and the demo: git over HTTP, git daemon, sshd and a container registry, on loopback.
+
+Each server is a context manager that has a free port once it is entered, dies with the process that
+started it, and is stopped by its own process id. Nothing here is a fake: git http-backend, git daemon,
+OpenSSH's sshd and docker-registry do the talking.
+
+Standard library only. Runs where those programs are installed (the Containerfile's test stage):
+
+    with servers.Registry(work, users={"ada": "secret"}) as registry:
+        print(registry.address)
+
+or as a program: python3 -m servers serve --help
+"""
+
+from .git_daemon import GitDaemon
+from .git_http import GitHttp
+from .process import ServerError
+from .registry import Registry
+from .ssh import Sshd
+from .tls import Authority
+
+__all__ = ["Authority", "GitDaemon", "GitHttp", "Registry", "ServerError", "Sshd"]

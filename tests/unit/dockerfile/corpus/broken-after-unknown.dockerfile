@@ -1,0 +1,1 @@
+FROM --after=no x

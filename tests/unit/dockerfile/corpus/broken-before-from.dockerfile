@@ -1,0 +1,3 @@
+ARG A
+RUN x
+FROM y

@@ -1,0 +1,5 @@
+FROM x
+COPY a \
+ b
+COPY \
+  --form=y a b

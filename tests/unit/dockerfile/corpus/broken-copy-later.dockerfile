@@ -1,0 +1,3 @@
+FROM x
+COPY --from=late /a /b
+FROM y AS late

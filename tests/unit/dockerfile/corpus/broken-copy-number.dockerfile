@@ -1,0 +1,2 @@
+FROM x
+COPY --from=7 /a /b

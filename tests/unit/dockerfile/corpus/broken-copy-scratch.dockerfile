@@ -1,0 +1,2 @@
+FROM x
+COPY --from=scratch /a /b

@@ -1,0 +1,2 @@
+FROM x AS me
+COPY --from=me /a /b

@@ -1,0 +1,5 @@
+FROM x AS a
+FROM y
+RUN x
+COPY \
+   --from=$NOPE /a /b

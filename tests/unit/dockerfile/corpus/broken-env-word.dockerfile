@@ -1,0 +1,3 @@
+FROM x
+ENV A=1 \
+  B C=2

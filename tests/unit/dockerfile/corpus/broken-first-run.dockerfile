@@ -1,0 +1,3 @@
+# c
+RUN a
+FROM x

@@ -1,0 +1,2 @@
+ARG V
+FROM x:${V:?must-be-given}

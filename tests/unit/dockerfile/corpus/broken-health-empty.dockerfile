@@ -1,0 +1,2 @@
+FROM x
+HEALTHCHECK --timeout=1s CMD

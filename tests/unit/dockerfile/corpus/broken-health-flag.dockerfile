@@ -1,0 +1,2 @@
+FROM x
+HEALTHCHECK --intervall=1s CMD x

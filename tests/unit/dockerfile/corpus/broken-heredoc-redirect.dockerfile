@@ -1,0 +1,4 @@
+FROM x
+RUN cat <<EOF>f
+text
+EOF

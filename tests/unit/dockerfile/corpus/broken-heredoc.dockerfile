@@ -1,0 +1,6 @@
+FROM x
+COPY a b
+RUN cat <<EOF \
+ && x
+text
+EOF 

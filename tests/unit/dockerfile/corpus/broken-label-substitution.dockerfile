@@ -1,0 +1,3 @@
+FROM x
+LABEL a=b \
+   c=${D^^}

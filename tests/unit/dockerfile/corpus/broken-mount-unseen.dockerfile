@@ -1,0 +1,3 @@
+FROM x AS a
+FROM y
+RUN --mount=from=0,target=/b y

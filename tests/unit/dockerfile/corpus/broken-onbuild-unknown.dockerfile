@@ -1,0 +1,2 @@
+FROM x
+ONBUILD CPOY a b

@@ -1,0 +1,4 @@
+FROM x AS a
+FROM y AS b
+ONBUILD COPY --from=a /f /g
+FROM b

@@ -1,0 +1,2 @@
+ARG N
+FROM x AS $N

@@ -1,0 +1,3 @@
+FROM scratch AS Base
+FROM base
+COPY --from=BASE /a /b

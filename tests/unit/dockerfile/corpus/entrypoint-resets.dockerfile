@@ -1,0 +1,4 @@
+FROM scratch AS a
+CMD ["inherited"]
+FROM a
+ENTRYPOINT ["e"]

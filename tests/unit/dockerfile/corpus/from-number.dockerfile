@@ -1,0 +1,4 @@
+FROM scratch
+LABEL a=b
+FROM 0
+LABEL c=d

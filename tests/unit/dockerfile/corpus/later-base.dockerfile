@@ -1,0 +1,3 @@
+FROM nginx
+FROM scratch AS nginx
+FROM 0

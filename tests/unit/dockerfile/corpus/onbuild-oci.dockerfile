@@ -1,0 +1,4 @@
+FROM scratch AS a
+ONBUILD COPY f /f
+FROM a
+LABEL x=y

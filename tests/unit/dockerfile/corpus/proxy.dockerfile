@@ -1,0 +1,2 @@
+FROM scratch
+ENV P=$HTTPS_PROXY N=$no_proxy

@@ -1,0 +1,4 @@
+FROM scratch
+CMD echo hi
+ENTRYPOINT exec top
+CMD []

@@ -1,0 +1,3 @@
+FROM registry.example/app:1
+RUN make
+CMD ["/app"]

@@ -1,0 +1,3 @@
+ARG B
+FROM $B AS broken
+FROM scratch

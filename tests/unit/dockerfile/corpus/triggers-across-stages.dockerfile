@@ -1,0 +1,11 @@
+FROM scratch AS one
+ONBUILD ARG V=1
+ONBUILD ENV W=$V
+FROM one AS two
+ONBUILD COPY <<EOF $W /d/
+text
+EOF
+FROM two AS three
+LABEL w=$W
+FROM three
+LABEL x=y

@@ -1,0 +1,2 @@
+ARG VERSION
+FROM registry.example/i:1${VERSION}

@@ -1,0 +1,187 @@
+#include "pod/prerequisite.hpp"
+#include "pod/recipe.hpp"
+#include "pod/report.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+#include <cerrno>
+#include <nlohmann/json.hpp>
+#include <set>
+
+using namespace slipway;
+using namespace slipway::pod;
+
+namespace {
+
+const Trial works{Trial::Outcome::works, 0, {}};
+const Trial refused{Trial::Outcome::refused, EPERM, "call"};
+
+Report recipe_a() {
+    Report report;
+    report.uid_map = report.gid_map = {{0, 0, 4294967295ULL}};
+    report.capabilities.effective = (1ULL << 6U) | (1ULL << 7U) | (1ULL << 18U) | (1ULL << 31U);
+    report.entry = Entry::identity;
+    report.user_namespace = report.user_mount_namespace = report.identity_uid_map = report.identity_gid_map =
+        works;
+    report.setgroups = report.chroot = report.mount_private = report.tmpfs = works;
+    report.overlay = report.overlay_whiteout = report.change_owner = works;
+    report.mount_namespace = refused;
+    report.work = {"/work", "ext4", true, true, 50ULL << 30U, 100ULL << 30U, 1'000'000, 2'000'000};
+    return report;
+}
+
+} // namespace
+
+TEST_CASE("each kind of pod gets its recipe") {
+    Report report = recipe_a();
+    auto recipe = choose(report);
+    REQUIRE(recipe);
+    CHECK(recipe->name == "A");
+    CHECK(recipe->isolation == "chroot");
+    CHECK(recipe->driver == "overlay");
+    CHECK(recipe->layers);
+    CHECK(recipe->warnings.empty());
+    CHECK(recipe->drop_capabilities.empty());
+
+    report.uid_map = {{0, 100000, 65536}};
+    CHECK(choose(report)->name == "A-userns");
+
+    report.entry = Entry::own;
+    recipe = choose(report);
+    CHECK(recipe->name == "G");
+    CHECK(recipe->warnings.empty());
+    CHECK(recipe->drop_capabilities.size() == 7);
+    CHECK(recipe->ulimits.empty());
+
+    report.uid_map = {{0, 0, 4294967295ULL}};
+    report.open_files_limit = 1000;
+    report.processes_limit = ~0ULL;
+    recipe = choose(report);
+    CHECK(recipe->warnings.front().code == "privilegedpod");
+    CHECK(recipe->ulimits == std::vector<std::string>{"nofile=1000:1000"});
+
+    report = recipe_a();
+    report.uid = 1000;
+    report.user = "builder";
+    report.entry = Entry::newidmap;
+    CHECK(choose(report)->name == "B");
+}
+
+TEST_CASE("storage falls back from overlay to fuse to vfs, and says so") {
+    Report report = recipe_a();
+    report.overlay_whiteout = refused;
+    CHECK(choose(report)->storage == "vfs");
+    CHECK_FALSE(choose(report)->layers);
+    CHECK(choose(report)->warnings.front().code == "slowstorage");
+    report.fuse_device = works;
+    CHECK(choose(report)->storage == "vfs");
+    report.fuse_overlayfs = "/usr/bin/fuse-overlayfs";
+    const auto recipe = choose(report);
+    CHECK(recipe->storage == "fuse-overlayfs");
+    CHECK(recipe->driver == "overlay");
+    CHECK(recipe->storage_options ==
+          std::vector<std::string>{"overlay.mount_program=/usr/bin/fuse-overlayfs"});
+    CHECK(choose(report, "auto", "overlay").error().code == code::pod_forbids);
+    CHECK(choose(report, "auto", "vfs")->storage == "vfs");
+    CHECK(choose(report, "", "")->storage == "fuse-overlayfs");
+}
+
+TEST_CASE("what cannot build is refused with the prerequisite and its YAML") {
+    struct Case {
+        const char* id;
+        void (*spoil)(Report&);
+    };
+    const Case cases[] = {
+        {"writable-work", [](Report& r) { r.work.writable = false; }},
+        {"unshare",
+         [](Report& r) {
+             r.entry = Entry::none;
+             r.user_namespace = refused;
+         }},
+        {"namespace-quota",
+         [](Report& r) {
+             r.entry = Entry::none;
+             r.user_namespace = {Trial::Outcome::refused, ENOSPC, "x"};
+         }},
+        {"setfcap",
+         [](Report& r) {
+             r.entry = Entry::none;
+             r.identity_uid_map = refused;
+         }},
+        {"setgid",
+         [](Report& r) {
+             r.entry = Entry::none;
+             r.identity_gid_map = refused;
+         }},
+        {"subordinate-ids",
+         [](Report& r) {
+             r.entry = Entry::none;
+             r.uid = 1000;
+         }},
+        {"newuidmap-program",
+         [](Report& r) {
+             r.entry = Entry::none;
+             r.uid = 1000;
+             r.subordinate_uids = r.subordinate_gids = {{0, 1, 9}};
+         }},
+        {"newuidmap",
+         [](Report& r) {
+             r.entry = Entry::none;
+             r.uid = 1000;
+             r.subordinate_uids = r.subordinate_gids = {{0, 1, 9}};
+             r.newgidmap = refused;
+         }},
+        {"mount", [](Report& r) { r.mount_private = refused; }},
+        {"sys-chroot", [](Report& r) { r.chroot = refused; }},
+        {"read-only-root", [](Report& r) { r.read_only_root = true; }},
+        {"setgroups", [](Report& r) { r.setgroups = refused; }},
+    };
+    for (const Case& row : cases) {
+        INFO(row.id);
+        Report report = recipe_a();
+        row.spoil(report);
+        const auto list = missing(report);
+        REQUIRE(list.size() == 1);
+        CHECK(list.front()->id == row.id);
+        const auto recipe = choose(report);
+        REQUIRE_FALSE(recipe);
+        CHECK(recipe.error().klass == ErrorClass::pod);
+        CHECK(recipe.error().code == code::pod_forbids);
+        CHECK(recipe.error().hint == list.front()->yaml);
+        CHECK_FALSE(render_text(report, recipe).empty());
+        const auto json = nlohmann::json::parse(render_json(report, recipe));
+        CHECK(json.at("missing").at(0).at("id") == row.id);
+        CHECK(json.at("can_build") == false);
+    }
+}
+
+TEST_CASE("wishes that do not exist or do not fit are usage errors") {
+    CHECK(choose(recipe_a(), "Z").error().klass == ErrorClass::usage);
+    CHECK(choose(recipe_a(), "auto", "zfs").error().klass == ErrorClass::usage);
+    CHECK(choose(recipe_a(), "B").error().klass == ErrorClass::usage);
+    CHECK(choose(recipe_a(), "A"));
+}
+
+TEST_CASE("the table is complete: ids are unique, YAML is lines, texts are found again") {
+    std::set<std::string_view> ids;
+    for (const Prerequisite& entry : prerequisites()) {
+        INFO(entry.id);
+        CHECK(ids.insert(entry.id).second);
+        CHECK(entry.yaml.ends_with('\n'));
+        CHECK_FALSE(entry.sentence.ends_with('.'));
+        REQUIRE_FALSE(entry.texts.empty());
+        for (const std::string_view text : entry.texts) {
+            CHECK(prerequisite_for_text("before " + std::string(text) + " after") == &entry);
+        }
+    }
+    CHECK(prerequisite_for_text("all is well") == nullptr);
+}
+
+TEST_CASE("the JSON report says everything and survives hostile bytes") {
+    Report report = recipe_a();
+    report.user = "\xff\"\n";
+    const auto json = nlohmann::json::parse(render_json(report, choose(report)));
+    CHECK(json.at("doctor") == 1);
+    CHECK(json.at("recipe").at("name") == "A");
+    CHECK(json.at("trials").at("mount_namespace").at("errno") == EPERM);
+    CHECK(json.at("trials").size() == 17);
+}
