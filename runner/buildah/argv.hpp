@@ -15,7 +15,7 @@
 // - `--pull=never` with `--platform` finds only a stored image of that platform ("image not known"
 // otherwise), but
 //   `pull --platform` of a digest that is one image of another platform succeeds with a mere warning.
-// - `pull --retry=0` means "default" (3), so 1 is the least; on 429 buildah waits a minute or more by itself.
+// - `pull --retry=0` means "default" (3), so 1 is the least; on 429 each attempt takes some 30 s by itself.
 // - Every --label becomes one more LABEL step at the end of the last stage (n of n+1); --annotation does not.
 // - --iidfile silences the "--> id" lines and the final id on standard output; the file holds "sha256:<64
 // hex>".
@@ -142,7 +142,7 @@ Result<Argv> info(const Global& global);
 Result<Argv> version(const Global& global);
 /// `buildah unshare -- COMMAND…`: something done with the ids buildah maps (removing its storage, say).
 /// Recipe B only: as root without SYS_ADMIN buildah 1.39.3 re-executes itself into ever deeper namespaces
-/// until the kernel refuses (tried: 33 levels, then "memfd_create(): Invalid argument"). There root can
+/// until the kernel refuses (tried: ends with "memfd_create(): Invalid argument"). There root can
 /// remove everything anyway.
 Result<Argv> unshare(const Global& global, const Argv& command);
 

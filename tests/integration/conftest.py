@@ -19,6 +19,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import servers  # noqa: E402
+import servers.image  # noqa: E402
 import stream  # noqa: E402
 
 BINARY = os.environ.get("SLIPWAY", "/usr/bin/slipway")
@@ -42,6 +43,11 @@ class Outcome:
     err: bytes
     state: Path
     frames: list = dataclasses.field(default_factory=list)
+    ended: float = dataclasses.field(default_factory=time.monotonic)
+
+    def took(self, since):
+        """Seconds from `since` (monotonic) to the end of the process."""
+        return self.ended - since
 
     def of(self, kind):
         """Payloads of one kind, in order."""
@@ -83,6 +89,17 @@ class Outcome:
             assert self.error["code"] == code, self.story()
         assert self.error["message"].strip() and "\n" not in self.error["message"]
         return self
+
+    def cancelled(self):
+        """SIGTERM was understood: its class, its exit status, its results."""
+        assert self.exit == 128 + signal.SIGTERM, self.story()
+        assert (self.error["class"], self.error["code"]) == ("cancelled", "cancelled"), self.story()
+        assert (self.end["status"], self.end["exit"]) == ("cancelled", self.exit), self.story()
+        return self
+
+    def commands(self, state):
+        """Numbers of the commands that were reported in that state, in order."""
+        return [command["n"] for command in self.of("command") if command["state"] == state]
 
     def story(self):
         """For the message of a failed assertion."""
@@ -127,7 +144,12 @@ class Running:
             self.process.communicate()
             raise
         self.out += out
-        return Outcome(self.process.returncode, self.out, err, self.state, stream.check(self.out, ended))
+        frames = stream.check(self.out, ended)
+        if ended and frames:
+            # The program's own opinion of its stream must be the same as ours.
+            checked = subprocess.run([BINARY, "frames", "check", "-"], input=self.out, capture_output=True, timeout=30)
+            assert checked.returncode == 0, checked.stdout + checked.stderr + self.out[-2000:]
+        return Outcome(self.process.returncode, self.out, err, self.state, frames)
 
 
 class Slipway:
@@ -251,16 +273,75 @@ def authority(tmp_path_factory):
     return servers.Authority(tmp_path_factory.mktemp("authority"))
 
 
+@pytest.fixture(scope="session")
+def registry(tmp_path_factory):
+    """One for all tests: push to names of your own."""
+    with servers.Registry(tmp_path_factory.mktemp("registry")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def private_registry(tmp_path_factory):
+    with servers.Registry(tmp_path_factory.mktemp("private-registry"), users={"ada": "pa-ss-wo-rd"}) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def read_only_registry(tmp_path_factory):
+    with servers.Registry(tmp_path_factory.mktemp("read-only-registry"), read_only=True) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def base(registry):
+    """Reference of a small base image with a shell, on `registry`."""
+    registry.put_image("base/small", "1", *servers.image.layer(), servers.image.CONFIG)
+    return f"{registry.address}/base/small:1"
+
+
 @pytest.fixture
-def registry(tmp_path):
-    with servers.Registry(tmp_path / "registry") as server:
+def relay(registry):
+    """`registry` by another address, which can be told to misbehave: see servers.Relay."""
+    with servers.Relay(registry.address) as server:
         yield server
 
 
 @pytest.fixture
-def private_registry(tmp_path):
-    with servers.Registry(tmp_path / "private-registry", users={"ada": "pa-ss-wo-rd"}) as server:
-        yield server
+def sources(tmp_path):
+    """sources({path: content}) → a source tree."""
+
+    def make(files):
+        source = tmp_path / "source"
+        source.mkdir(exist_ok=True)
+        for path, content in files.items():
+            (source / path).parent.mkdir(parents=True, exist_ok=True)
+            (source / path).write_text(content)
+        return source
+
+    return make
+
+
+@pytest.fixture
+def planned(slipway, sources, base):
+    """planned(dockerfile, files) → resolve has understood it; the Dockerfile may say ${BASE}."""
+
+    def make(dockerfile, files=None, *options):
+        source = sources({"Dockerfile": dockerfile, **(files or {})})
+        return slipway("resolve", f"--source={source}", f"--build-arg=BASE={base}", "--tls-verify=false",
+                       *options).succeeded()
+
+    return make
+
+
+@pytest.fixture
+def built(slipway, planned):
+    """built(dockerfile, files, *options of build) → how the real buildah ended."""
+
+    def make(dockerfile, files=None, *options, resolve=(), **more):
+        planned(dockerfile, files, *resolve)
+        return slipway("build", "--tls-verify=false", *options, **more)
+
+    return make
 
 
 @pytest.fixture

@@ -16,7 +16,8 @@ from .git_daemon import GitDaemon
 from .git_http import GitHttp
 from .process import ServerError
 from .registry import Registry
+from .relay import Relay
 from .ssh import Sshd
 from .tls import Authority
 
-__all__ = ["Authority", "GitDaemon", "GitHttp", "Registry", "ServerError", "Sshd"]
+__all__ = ["Authority", "GitDaemon", "GitHttp", "Registry", "Relay", "ServerError", "Sshd"]

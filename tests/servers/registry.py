@@ -6,12 +6,15 @@
 """
 
 import base64
+import collections
 import ctypes
 import ctypes.util
 import hashlib
+import io
 import json
 import os
 import ssl
+import tarfile
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -22,6 +25,8 @@ MANIFEST_TYPES = ", ".join((
     "application/vnd.oci.image.manifest.v1+json", "application/vnd.oci.image.index.v1+json",
     "application/vnd.docker.distribution.manifest.v2+json",
     "application/vnd.docker.distribution.manifest.list.v2+json"))
+
+File = collections.namedtuple("File", "content mode uid gid")
 
 
 def bcrypt(password: str) -> str:
@@ -84,24 +89,65 @@ class Registry:
         except OSError:
             return False
 
-    def _open(self, address, path, headers=None):
+    def _open(self, address, path, headers=None, method="GET", data=None):
         context = ssl.create_default_context(cafile=str(self.authority.certificate)) if self.tls and self.authority \
             else ssl._create_unverified_context() if self.tls else None
-        request = urllib.request.Request(f"{'https' if self.tls else 'http'}://{address}{path}",
-                                         headers=dict(headers or {}))
+        url = path if "://" in path else f"{'https' if self.tls else 'http'}://{address}{path}"
+        request = urllib.request.Request(url, headers=dict(headers or {}), method=method, data=data)
         # Loopback: whatever proxy the environment names is not meant.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}),
                                              urllib.request.HTTPSHandler(context=context))
         return opener.open(request, timeout=10)
 
+    def _credentials(self):
+        if not self.users:
+            return {}
+        name, password = next(iter(self.users.items()))
+        return {"Authorization": "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()}
+
     def get(self, path):
         """(headers, body) of GET /v2/`path`, with the first user's credentials."""
-        headers = {"Accept": MANIFEST_TYPES}
-        if self.users:
-            name, password = next(iter(self.users.items()))
-            headers["Authorization"] = "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()
-        with self._open(self.address, f"/v2/{path}", headers) as answer:
+        with self._open(self.address, f"/v2/{path}", {"Accept": MANIFEST_TYPES, **self._credentials()}) as answer:
             return answer.headers, answer.read()
+
+    def image(self, name, tag):
+        """(manifest, configuration) of an image, as the registry has them."""
+        manifest = json.loads(self.get(f"{name}/manifests/{tag}")[1])
+        return manifest, json.loads(self.get(f"{name}/blobs/{manifest['config']['digest']}")[1])
+
+    def files(self, name, tag):
+        """What the image's layers put where: {path: File}, later layers over earlier ones (whiteouts stay as files)."""
+        found = {}
+        for layer in self.image(name, tag)[0]["layers"]:
+            content = self.get(f"{name}/blobs/{layer['digest']}")[1]
+            with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+                for entry in archive:
+                    inside = archive.extractfile(entry).read() if entry.isreg() else None
+                    found[entry.name.lstrip("./")] = File(inside, entry.mode, entry.uid, entry.gid)
+        return found
+
+    def _blob(self, name, content, media_type):
+        digest = "sha256:" + hashlib.sha256(content).hexdigest()
+        with self._open(self.address, f"/v2/{name}/blobs/uploads/", self._credentials(), "POST", b"") as answer:
+            place = answer.headers["Location"]
+        headers = {"Content-Type": "application/octet-stream", **self._credentials()}
+        self._open(self.address, f"{place}{'&' if '?' in place else '?'}digest={digest}", headers, "PUT", content).close()
+        return {"mediaType": media_type, "digest": digest, "size": len(content)}
+
+    def put_image(self, name, tag, layer, plain, config, platform=("linux", "amd64")):
+        """Uploads an image of one gzipped layer (`plain` is its tar); returns the manifest's digest."""
+        kind = "application/vnd.oci.image"
+        described = json.dumps({
+            "architecture": platform[1], "os": platform[0], "config": config,
+            "rootfs": {"type": "layers", "diff_ids": ["sha256:" + hashlib.sha256(plain).hexdigest()]},
+            "history": [{"created_by": "made by hand"}]}).encode()
+        manifest = json.dumps({
+            "schemaVersion": 2, "mediaType": f"{kind}.manifest.v1+json",
+            "config": self._blob(name, described, f"{kind}.config.v1+json"),
+            "layers": [self._blob(name, layer, f"{kind}.layer.v1.tar+gzip")]}).encode()
+        self._open(self.address, f"/v2/{name}/manifests/{tag}",
+                   {"Content-Type": f"{kind}.manifest.v1+json", **self._credentials()}, "PUT", manifest).close()
+        return "sha256:" + hashlib.sha256(manifest).hexdigest()
 
     def digest(self, name, tag):
         """The manifest digest the registry has for name:tag, computed from the bytes it serves."""
