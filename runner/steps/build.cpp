@@ -142,7 +142,11 @@ Status pull_base(Workshop& shop, const handoff::BaseImage& image, const std::str
                                                         .tag = image.tag,
                                                         .digest = image.manifest_digest,
                                                         .username = username}});
-    buildah::Pull options{.reference = image.pinned, .platform = image.platform, .access = shop.access};
+    buildah::Pull options;
+    options.reference = image.pinned;
+    options.platform = image.platform;
+    options.access = shop.access;
+    options.retries = 1; // the least buildah takes; ours knows transient from final
     TRY_ASSIGN(const auto argv, buildah::pull(shop.global, options));
     const auto attempt = [&]() -> Status {
         buildah::Interpreter interpreter;
@@ -205,6 +209,8 @@ Result<buildah::Build> build_options(Workshop& shop, const handoff::Plan& plan, 
     options.iidfile = shop.home.tmp() / "iid";
     options.access = shop.access;
     options.network = "host"; // the pod's own network is the isolation a pod has
+    options.drop_capabilities = shop.recipe.drop_capabilities;
+    options.ulimits = shop.recipe.ulimits;
     return options;
 }
 
@@ -366,7 +372,7 @@ Result<handoff::Image> build(const cli::Build& params, const handoff::Plan& plan
     shop.global.program = params.buildah.empty() ? "buildah" : params.buildah.string();
     shop.global.root = shop.home.graph_root();
     shop.global.runroot = shop.home.run_root();
-    shop.global.short_names = shop.home.tmp() / "short-names.conf";
+    shop.global.short_names = shop.home.short_names();
     shop.global.driver = shop.recipe.driver;
     shop.global.storage_options = shop.recipe.storage_options;
     shop.access.authfile = auth_file(step.common);

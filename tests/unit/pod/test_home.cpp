@@ -30,6 +30,20 @@ TEST_CASE("a home has every directory buildah writes to, for us alone") {
     CHECK_FALSE(fs::exists(path));
 }
 
+TEST_CASE("a volume's setgid group does not reach into the home") {
+    const auto work = TemporaryDirectory::create("test-home.").value();
+    // Another group needs root; without it the bit alone is tried.
+    static_cast<void>(::chown(work.path().c_str(), static_cast<uid_t>(-1), 4321) == 0);
+    REQUIRE(::chmod(work.path().c_str(), 02775) == 0);
+    const Home home = Home::prepare(work.path()).value();
+    for (const fs::path& path : {home.path(), home.graph_root(), home.tmp()}) {
+        struct stat entry{};
+        REQUIRE(::stat(path.c_str(), &entry) == 0);
+        CHECK((entry.st_mode & 07777) == 0700);
+        CHECK(entry.st_gid == ::getegid());
+    }
+}
+
 TEST_CASE("a home goes with its object") {
     const auto work = TemporaryDirectory::create("test-home.").value();
     fs::path path;

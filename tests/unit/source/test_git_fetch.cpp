@@ -198,6 +198,7 @@ TEST_CASE("https trusts the given authority, for the host it vouches for, and no
     options.url = "https://localhost:" + server.port() + "/auth/repo.git";
     untrusted = fetch_git(options, {}, {});
     REQUIRE_FALSE(untrusted);
+    INFO(untrusted.error().message << " | " << untrusted.error().cause);
     CHECK(untrusted.error().message.contains("not trusted"));
 }
 
