@@ -30,8 +30,8 @@ sigset_t stop_signals() {
 }
 
 /// Turns stop signals and the step's deadline into a request on `source`. The signals are blocked in every
-/// thread and taken here, so no handler ever runs. SIGURG, SIGWINCH and the like keep their defaults: Tekton's
-/// entrypoint forwards stray ones.
+/// thread and taken here, so no handler ever runs. SIGURG, SIGWINCH and the like keep their defaults:
+/// Tekton's entrypoint forwards stray ones.
 class StopWatch {
   public:
     StopWatch(StopSource& source, Milliseconds timeout)
@@ -55,7 +55,8 @@ class StopWatch {
 
 int run(int argc, char** argv) {
     const auto environment = [](const std::string& name) {
-        const char* value = std::getenv(name.c_str()); // NOLINT(concurrency-mt-unsafe): only read, before threads
+        const char* value =
+            std::getenv(name.c_str()); // NOLINT(concurrency-mt-unsafe): only read, before threads
         return std::string(value != nullptr ? value : "");
     };
     const auto invocation = cli::parse(std::vector<std::string>(argv + 1, argv + argc), environment);
@@ -75,8 +76,8 @@ int main(int argc, char** argv) {
     ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
     // A reader that went away is an error of write(2), not our death.
     std::signal(SIGPIPE, SIG_IGN);
-    // A static program has `files` and `dns` built in; anything else in nsswitch.conf would be loaded as a shared
-    // library. In a dynamic build this changes nothing that tests rely on.
+    // A static program has `files` and `dns` built in; anything else in nsswitch.conf would be loaded as a
+    // shared library. In a dynamic build this changes nothing that tests rely on.
     ::__nss_configure_lookup("hosts", "files dns");
     ::__nss_configure_lookup("passwd", "files");
     ::__nss_configure_lookup("group", "files");

@@ -34,7 +34,8 @@ Result<Fd> open_directory(const std::filesystem::path& path);
 class TemporaryDirectory {
   public:
     /// Below `parent`, or below $TMPDIR or /tmp when it is empty.
-    static Result<TemporaryDirectory> create(std::string_view prefix, const std::filesystem::path& parent = {});
+    static Result<TemporaryDirectory> create(std::string_view prefix,
+                                             const std::filesystem::path& parent = {});
 
     TemporaryDirectory(TemporaryDirectory&& other) noexcept : path_(std::exchange(other.path_, {})) {}
     TemporaryDirectory& operator=(TemporaryDirectory&& other) noexcept;

@@ -1,5 +1,5 @@
-// Diagnostics for whoever debugs Slipway itself: text on standard error, off below `warning` unless asked for.
-// What users are to know is a frame, never a line here. The logger is the program's only global.
+// Diagnostics for whoever debugs Slipway itself: text on standard error, off below `warning` unless asked
+// for. What users are to know is a frame, never a line here. The logger is the program's only global.
 #pragma once
 
 #include <string_view>

@@ -33,7 +33,7 @@ inline std::unexpected<Error> fail_errno(std::string_view what, int err) {
 /// `TRY(expr);` leaves the function with the error of a failed Result, whatever its value type.
 #define TRY(expr)                                                                                            \
     do {                                                                                                     \
-        if (auto&& try_result = (expr); !try_result) {                                                         \
+        if (auto&& try_result = (expr); !try_result) {                                                       \
             return std::unexpected(std::move(try_result).error());                                           \
         }                                                                                                    \
     } while (false)

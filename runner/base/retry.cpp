@@ -7,7 +7,8 @@
 namespace slipway {
 
 Milliseconds retry_delay(const RetryPolicy& policy, int next_try, const Error& error, double random) {
-    const double whole = static_cast<double>(policy.first_delay.count()) * std::pow(policy.factor, next_try - 2);
+    const double whole =
+        static_cast<double>(policy.first_delay.count()) * std::pow(policy.factor, next_try - 2);
     const double capped = std::min(whole, static_cast<double>(policy.longest_delay.count()));
     Milliseconds delay(static_cast<std::int64_t>(capped * (0.5 + random / 2)));
     if (error.retry_after) {

@@ -33,7 +33,8 @@ int StopToken::fd() const noexcept {
 bool StopToken::wait_for(std::chrono::milliseconds duration) const {
     const auto until = std::chrono::steady_clock::now() + duration;
     for (;;) {
-        const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
+        const auto left =
+            std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
         if (requested() || left.count() <= 0) {
             return requested();
         }
@@ -45,7 +46,8 @@ bool StopToken::wait_for(std::chrono::milliseconds duration) const {
 Error StopToken::error() const {
     const StopReason why = reason();
     if (why.kind == StopReason::Kind::deadline) {
-        return make_error(ErrorClass::resource, code::deadline, "the step did not finish within its time limit",
+        return make_error(ErrorClass::resource, code::deadline,
+                          "the step did not finish within its time limit",
                           "raise --timeout, or find out what takes so long");
     }
     const char* name = why.signal > 0 ? ::sigabbrev_np(why.signal) : nullptr;

@@ -52,7 +52,8 @@ Result<std::vector<std::string>> environment_values(std::string_view variable, c
         return std::vector<std::string>{value};
     }
     const auto json = nlohmann::json::parse(value, nullptr, false);
-    const bool strings = json.is_array() && std::ranges::all_of(json, [](const auto& v) { return v.is_string(); });
+    const bool strings =
+        json.is_array() && std::ranges::all_of(json, [](const auto& v) { return v.is_string(); });
     if (!strings) {
         return fail(ErrorClass::usage, code::missing_or_invalid_argument,
                     std::format("{} is not a JSON array of strings", variable),
@@ -174,7 +175,8 @@ void OptionTable::choice(std::string name, std::string& target, std::vector<std:
          }});
 }
 
-void OptionTable::texts(std::string name, std::vector<std::string>& target, std::string help, std::string type) {
+void OptionTable::texts(std::string name, std::vector<std::string>& target, std::string help,
+                        std::string type) {
     add({.name = std::move(name),
          .type = std::move(type),
          .default_text = {},
@@ -301,7 +303,8 @@ Status OptionTable::parse(const std::vector<std::string>& arguments, const Envir
     }
     if (positionals.size() > (positional_.set ? 1U : 0U)) {
         return fail(ErrorClass::usage, code::missing_or_invalid_argument,
-                    "unexpected argument: " + positionals.back(), "see --help for the options this verb takes");
+                    "unexpected argument: " + positionals.back(),
+                    "see --help for the options this verb takes");
     }
     if (!positionals.empty()) {
         TRY(positional_.set(positionals));
@@ -316,10 +319,11 @@ std::string OptionTable::help() const {
     }
     text += "\noptions:\n";
     for (const Option& option : options_) {
-        text += std::format("  --{}{}{}{}\n      {}\n      ", option.name, option.is_flag ? "[=" : "=", option.type,
-                            option.is_flag ? "]" : "", option.help);
-        text += option.repeatable ? "repeatable" : "default: " +
-                    (option.default_text.empty() ? std::string("none") : option.default_text);
+        text += std::format("  --{}{}{}{}\n      {}\n      ", option.name, option.is_flag ? "[=" : "=",
+                            option.type, option.is_flag ? "]" : "", option.help);
+        text += option.repeatable
+                    ? "repeatable"
+                    : "default: " + (option.default_text.empty() ? std::string("none") : option.default_text);
         text += std::format("; environment: {}{}\n", environment_name(option.name),
                             option.repeatable ? " (a JSON array)" : "");
     }

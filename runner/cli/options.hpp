@@ -34,7 +34,8 @@ class OptionTable {
     void duration(std::string name, Milliseconds& target, std::string help);
     void flag(std::string name, bool& target, std::string help); ///< --name, --name=true, --name=false
     void choice(std::string name, std::string& target, std::vector<std::string> choices, std::string help);
-    void texts(std::string name, std::vector<std::string>& target, std::string help, std::string type = "TEXT");
+    void texts(std::string name, std::vector<std::string>& target, std::string help,
+               std::string type = "TEXT");
     /// NAME=VALUE, repeatable; the same name twice: the later wins.
     void pairs(std::string name, std::map<std::string, std::string>& target, std::string help,
                std::string type = "NAME=VALUE");

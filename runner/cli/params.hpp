@@ -58,7 +58,7 @@ struct Fetch {
 struct Resolve {
     std::filesystem::path source; ///< empty = what fetch left
     std::string context;          ///< relative to source; empty = all of it
-    std::string dockerfile;       ///< relative to source; empty = Dockerfile, else Containerfile in the context
+    std::string dockerfile; ///< relative to source; empty = Dockerfile, else Containerfile in the context
     std::map<std::string, std::string> build_args;
     std::filesystem::path build_args_file;
     std::string target;
@@ -69,7 +69,8 @@ struct Resolve {
 };
 
 struct Build {
-    std::filesystem::path work; ///< scratch: buildah's storage and home; empty = /slipway/work, else temporary
+    std::filesystem::path
+        work; ///< scratch: buildah's storage and home; empty = /slipway/work, else temporary
     std::string recipe = "auto";
     std::string storage = "auto";
     std::string format = "auto"; ///< auto, oci, docker

@@ -19,18 +19,21 @@ void bind_common(OptionTable& table, Common& common, std::string& output) {
     table.path("log-archive", common.log_archive, "directory that keeps the whole log, redacted, as .zst");
     table.choice("log-level", common.log_level, {"trace", "debug", "info", "warning", "error", "off"},
                  "diagnostics on standard error");
-    table.path("authfile", common.authfile, "registry credentials: config.json or .dockerconfigjson, or its folder");
+    table.path("authfile", common.authfile,
+               "registry credentials: config.json or .dockerconfigjson, or its folder");
     table.path("ca-file", common.ca_file, "certificate authorities (PEM) to trust instead of the system's");
     table.text("build-id", common.build_id, "identity of this build in frames");
     table.number("attempt", common.attempt, 1, 1'000'000, "which attempt at this build it is");
 }
 
 void bind(OptionTable& table, Fetch& fetch) {
-    table.text("url", fetch.url, "git repository: https, http, ssh, git or file URL, or user@host:path", "URL");
+    table.text("url", fetch.url, "git repository: https, http, ssh, git or file URL, or user@host:path",
+               "URL");
     table.text("revision", fetch.revision, "branch, tag, full commit or ref; the remote's HEAD when empty");
     table.text("refspec", fetch.refspec, "refspec to fetch instead of the one the revision implies");
     table.number("depth", fetch.depth, 0, 1'000'000'000, "commits of history to fetch; 0 = all");
-    table.path("into", fetch.into, "directory for the tree; emptied first (source/ in the hand-off directory)");
+    table.path("into", fetch.into,
+               "directory for the tree; emptied first (source/ in the hand-off directory)");
     table.path("ssh-dir", fetch.ssh_dir, "directory with id_* or ssh-privatekey, known_hosts, config");
     table.path("basic-auth-dir", fetch.basic_auth_dir,
                "directory with username and password, or .git-credentials");
@@ -45,11 +48,12 @@ void bind(OptionTable& table, Resolve& resolve) {
     table.text("dockerfile", resolve.dockerfile,
                "Dockerfile, relative to the source (Dockerfile, else Containerfile, in the context)", "PATH");
     table.pairs("build-arg", resolve.build_args, "build argument; public: it ends in argv and image history");
-    table.path("build-args-file", resolve.build_args_file, "file of NAME=VALUE lines; --build-arg wins over it");
+    table.path("build-args-file", resolve.build_args_file,
+               "file of NAME=VALUE lines; --build-arg wins over it");
     table.text("target", resolve.target, "stage to build instead of the last");
     table.text("platform", resolve.platform, "platform to build for (this machine's)", "OS/ARCH");
-    table.pairs("base-image-override", resolve.base_image_overrides, "build on B wherever the Dockerfile says A",
-                "A=B");
+    table.pairs("base-image-override", resolve.base_image_overrides,
+                "build on B wherever the Dockerfile says A", "A=B");
 }
 
 void bind(OptionTable& table, Build& build) {
@@ -57,7 +61,8 @@ void bind(OptionTable& table, Build& build) {
     table.choice("recipe", build.recipe, {"auto", "A", "A-userns", "B", "G"},
                  "how to build in this pod (docs/pods.md)");
     table.choice("storage", build.storage, {"auto", "overlay", "fuse-overlayfs", "vfs"}, "storage driver");
-    table.choice("format", build.format, {"auto", "oci", "docker"}, "image format; auto keeps what OCI would lose");
+    table.choice("format", build.format, {"auto", "oci", "docker"},
+                 "image format; auto keeps what OCI would lose");
     table.texts("label", build.labels, "image label", "NAME=VALUE");
     table.texts("annotation", build.annotations, "manifest annotation", "NAME=VALUE");
     table.texts("secret", build.secrets, "secret for RUN --mount=type=secret", "id=ID,src=PATH");
@@ -141,8 +146,7 @@ class VerbParser {
 };
 
 /// The parsed verb `params`, unless help was asked for; `missing` is what its required options lack.
-template <class Params>
-Result<Invocation> finish(VerbParser& parser, Params params, const Status& missing) {
+template <class Params> Result<Invocation> finish(VerbParser& parser, Params params, const Status& missing) {
     // A fresh Invocation holds an empty Help; parse() fills it when --help was given.
     if (std::get<Help>(parser.invocation().verb).text.empty()) {
         TRY(missing);
@@ -151,7 +155,8 @@ Result<Invocation> finish(VerbParser& parser, Params params, const Status& missi
     return std::move(parser.invocation());
 }
 
-Result<Invocation> parse_frames(const Verb& verb, std::vector<std::string> rest, const Environment& environment) {
+Result<Invocation> parse_frames(const Verb& verb, std::vector<std::string> rest,
+                                const Environment& environment) {
     Frames frames;
     frames.file = "-";
     VerbParser parser(verb, "slipway frames render|check [OPTIONS] [FILE]");
@@ -208,7 +213,8 @@ Result<Invocation> parse_verb(const Verb& verb, const std::vector<std::string>& 
         parser.registry(push.registry);
         table.number("retries", push.retries, 0, 100, "the same as --push-retries");
         TRY(parser.parse(rest, environment));
-        return finish(parser, push, push.image.empty() ? Status(need("image", "registry/repository[:tag]")) : Status());
+        return finish(parser, push,
+                      push.image.empty() ? Status(need("image", "registry/repository[:tag]")) : Status());
     }
     if (verb.name == "run") {
         Run run;

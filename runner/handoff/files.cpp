@@ -50,9 +50,10 @@ class Members {
 
     template <class Integer> Members& number(const char* name, Integer& into) {
         if (const Json* member = find(name, true)) {
-            const bool fits = std::is_unsigned_v<Integer> ? member->is_number_unsigned() : member->is_number_integer();
-            if (fits && (sizeof(Integer) == 8 || (member->get<std::int64_t>() >= 0 &&
-                                                  member->get<std::int64_t>() <= 100'000'000))) {
+            const bool fits =
+                std::is_unsigned_v<Integer> ? member->is_number_unsigned() : member->is_number_integer();
+            if (fits && (sizeof(Integer) == 8 ||
+                         (member->get<std::int64_t>() >= 0 && member->get<std::int64_t>() <= 100'000'000))) {
                 into = member->get<Integer>();
             } else {
                 wrong(name, "a number in range");
@@ -154,7 +155,9 @@ class Members {
         in.number("line", command.line).text("keyword", command.keyword).text("text", command.text);
     }
     static void read_members(Members& in, BaseImage& image) {
-        in.text("spelling", image.spelling).text("pinned", image.pinned).text("index-digest", image.index_digest);
+        in.text("spelling", image.spelling)
+            .text("pinned", image.pinned)
+            .text("index-digest", image.index_digest);
         in.text("manifest-digest", image.manifest_digest).text("registry", image.registry);
         in.text("repository", image.repository).text("tag", image.tag).text("platform", image.platform);
         in.number("size", image.size).number("line", image.line).texts("layers", image.layers);
@@ -204,8 +207,8 @@ Status store(const fs::path& state, std::string_view kind, const Json& members) 
     Json json{{"slipway-handoff", format_version}};
     json.update(members);
     // Text from outside may be no UTF-8; the strict default of dump() would throw.
-    return write_file_atomic(path_of(state, kind), json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n",
-                             0640);
+    return write_file_atomic(path_of(state, kind),
+                             json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n", 0640);
 }
 
 } // namespace
@@ -237,8 +240,10 @@ Result<Source> read_source(const fs::path& state) {
 Status write(const fs::path& state, const Plan& value) {
     Json stages = Json::array();
     for (const PlannedStage& stage : value.stages) {
-        stages.push_back(
-            {{"index", stage.index}, {"name", stage.name}, {"base", stage.base}, {"base-kind", stage.base_kind}});
+        stages.push_back({{"index", stage.index},
+                          {"name", stage.name},
+                          {"base", stage.base},
+                          {"base-kind", stage.base_kind}});
     }
     Json commands = Json::array();
     for (const PlannedCommand& command : value.commands) {
@@ -281,7 +286,9 @@ Result<Plan> read_plan(const fs::path& state) {
     Plan value;
     Members in(json, "plan");
     in.text("source", value.source).text("context", value.context).text("dockerfile", value.dockerfile);
-    in.text("target", value.target).text("platform", value.platform).flag("docker-format", value.docker_format);
+    in.text("target", value.target)
+        .text("platform", value.platform)
+        .flag("docker-format", value.docker_format);
     in.pairs("build-args", value.build_args).objects("stages", value.stages);
     in.objects("commands", value.commands).objects("images", value.images);
     if (!in.problem().empty()) {

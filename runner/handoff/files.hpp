@@ -1,8 +1,8 @@
 // The hand-off directory: source.json, plan.json, image.json, pushed.json.
 //
-// Written whole (temporary file, then rename) with mode 0640; read with a size limit, without following a link
-// at the last component, and checked member by member: the directory is shared with a build, so a file in it may
-// be anybody's. Format, versions and limits: docs/handoff.md.
+// Written whole (temporary file, then rename) with mode 0640; read with a size limit, without following a
+// link at the last component, and checked member by member: the directory is shared with a build, so a file
+// in it may be anybody's. Format, versions and limits: docs/handoff.md.
 #pragma once
 
 #include "base/result.hpp"

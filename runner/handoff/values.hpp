@@ -13,13 +13,13 @@ namespace slipway::handoff {
 
 /// What `fetch` put on disk.
 struct Source {
-    std::string directory;      ///< absolute path of the tree's root
-    std::string commit;         ///< full object name; empty when the source is no git repository
-    std::string url;            ///< without credentials
-    std::string ref;            ///< what was asked for or found, e.g. "refs/heads/main"
-    std::string committer_date; ///< RFC 3339; empty when unknown
+    std::string directory;           ///< absolute path of the tree's root
+    std::string commit;              ///< full object name; empty when the source is no git repository
+    std::string url;                 ///< without credentials
+    std::string ref;                 ///< what was asked for or found, e.g. "refs/heads/main"
+    std::string committer_date;      ///< RFC 3339; empty when unknown
     std::int64_t committer_time = 0; ///< seconds since 1970
-    std::string subject;        ///< first line of the commit message
+    std::string subject;             ///< first line of the commit message
 
     bool operator==(const Source&) const = default;
 };
@@ -55,8 +55,8 @@ struct BaseImage {
     std::string repository; ///< without the registry
     std::string tag;        ///< empty when the reference had only a digest
     std::string platform;
-    std::uint64_t size = 0; ///< sum of the compressed layers, bytes
-    int line = 0;           ///< first use in the Dockerfile
+    std::uint64_t size = 0;          ///< sum of the compressed layers, bytes
+    int line = 0;                    ///< first use in the Dockerfile
     std::vector<std::string> layers; ///< digests of its (compressed) layers
 
     bool operator==(const BaseImage&) const = default;
@@ -64,11 +64,11 @@ struct BaseImage {
 
 /// What `resolve` decided will be built.
 struct Plan {
-    std::string source;     ///< absolute path of the tree's root
-    std::string context;    ///< relative to source, "." for all of it
-    std::string dockerfile; ///< relative to source
-    std::string target;     ///< empty = last stage
-    std::string platform;   ///< "linux/amd64"
+    std::string source;         ///< absolute path of the tree's root
+    std::string context;        ///< relative to source, "." for all of it
+    std::string dockerfile;     ///< relative to source
+    std::string target;         ///< empty = last stage
+    std::string platform;       ///< "linux/amd64"
     bool docker_format = false; ///< an OCI image would lose HEALTHCHECK, SHELL or ONBUILD
     std::map<std::string, std::string> build_args;
     std::vector<PlannedStage> stages; ///< those that run, in order

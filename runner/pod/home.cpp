@@ -72,8 +72,8 @@ std::string quoted(const fs::path& path) {
 }
 
 Status furnish(const fs::path& path) {
-    // A volume with an fsGroup is setgid: what is made in it belongs to a group that recipe B's user namespace does
-    // not map, and buildah could not enter its own storage.
+    // A volume with an fsGroup is setgid: what is made in it belongs to a group that recipe B's user
+    // namespace does not map, and buildah could not enter its own storage.
     if (::chown(path.c_str(), static_cast<uid_t>(-1), ::getegid()) != 0 || ::chmod(path.c_str(), 0700) != 0) {
         return fail(not_writable(path, errno));
     }

@@ -46,8 +46,8 @@ Result<registry::Options> registry_options(const cli::Registry& params, int retr
         TRY_ASSIGN(options.auth, registry::AuthFile::load(file));
         step.secrets(options.auth.secrets());
     }
-    TRY_ASSIGN(options.registries,
-               registry::RegistriesConf::load(environment("CONTAINERS_REGISTRIES_CONF"), environment("HOME")));
+    TRY_ASSIGN(options.registries, registry::RegistriesConf::load(environment("CONTAINERS_REGISTRIES_CONF"),
+                                                                  environment("HOME")));
     if (!params.tls_verify) {
         options.tls_verify = false;
     }

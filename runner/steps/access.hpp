@@ -18,7 +18,8 @@ std::string environment(const char* name);
 Result<registry::Options> registry_options(const cli::Registry& params, int retries, Step& step);
 
 /// The credentials file itself, for tools that want a file: --authfile (or the file in that folder),
-/// $REGISTRY_AUTH_FILE, $HOME/.docker/config.json, /tekton/creds/.docker/config.json; empty when there is none.
+/// $REGISTRY_AUTH_FILE, $HOME/.docker/config.json, /tekton/creds/.docker/config.json; empty when there is
+/// none.
 std::filesystem::path auth_file(const cli::Common& common);
 
 } // namespace slipway::steps

@@ -1,4 +1,7 @@
+#include "base/file.hpp"
+#include "base/log.hpp"
 #include "buildah/argv.hpp"
+#include "handoff/files.hpp"
 #include "pod/home.hpp"
 #include "pod/probe.hpp"
 #include "pod/recipe.hpp"
@@ -8,10 +11,6 @@
 #include "steps/layout.hpp"
 #include "steps/steps.hpp"
 #include "steps/work.hpp"
-
-#include "base/file.hpp"
-#include "base/log.hpp"
-#include "handoff/files.hpp"
 
 #include <algorithm>
 #include <atomic>
@@ -38,9 +37,12 @@ struct Workshop {
     std::atomic<pid_t> child = 0;
 
     Workshop(Step& for_step, const cli::Build& options, pod::Recipe chosen, pod::Home scratch)
-        : step(for_step), params(options), recipe(std::move(chosen)), home(std::move(scratch)), sampler(home.path()) {}
+        : step(for_step), params(options), recipe(std::move(chosen)), home(std::move(scratch)),
+          sampler(home.path()) {}
 
-    [[nodiscard]] process::Limits limits() const { return {.timeout = Milliseconds(0), .grace = step.common.grace}; }
+    [[nodiscard]] process::Limits limits() const {
+        return {.timeout = Milliseconds(0), .grace = step.common.grace};
+    }
 
     /// Runs one short buildah command whose output is only of interest when it fails.
     Result<process::Captured> capture(buildah::Argv argv) {
@@ -57,8 +59,9 @@ std::vector<std::string> child_environment(const pod::Home& home, const pod::Rec
     };
     std::string path = environment("PATH");
     put("PATH", path.empty() ? "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" : path);
-    for (const char* name : {"http_proxy", "https_proxy", "no_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY",
-                             "NO_PROXY", "ALL_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR", "CONTAINERS_REGISTRIES_CONF"}) {
+    for (const char* name :
+         {"http_proxy", "https_proxy", "no_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY",
+          "ALL_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR", "CONTAINERS_REGISTRIES_CONF"}) {
         if (std::string value = environment(name); !value.empty()) {
             put(name, value);
         }
@@ -103,8 +106,8 @@ Result<buildah::SecretFile> secret_file(const std::string& text, Step& step) {
         }
     }
     if (secret.id.empty() || secret.source.empty()) {
-        return fail(ErrorClass::usage, code::missing_or_invalid_argument,
-                    "--secret: expected id=ID,src=PATH", "name the secret and the file that holds it");
+        return fail(ErrorClass::usage, code::missing_or_invalid_argument, "--secret: expected id=ID,src=PATH",
+                    "name the secret and the file that holds it");
     }
     TRY_ASSIGN(const std::string content, read_file(secret.source, 1U << 20U));
     step.secrets({content});
@@ -112,7 +115,8 @@ Result<buildah::SecretFile> secret_file(const std::string& text, Step& step) {
 }
 
 /// How a buildah ended, for its interpretation.
-buildah::Ending ending(buildah::Verb verb, const process::Exit& exit, const buildah::Interpreter& interpreter) {
+buildah::Ending ending(buildah::Verb verb, const process::Exit& exit,
+                       const buildah::Interpreter& interpreter) {
     buildah::Ending how;
     how.verb = verb;
     how.tail = interpreter.error_tail();
@@ -128,7 +132,8 @@ buildah::Ending captured_ending(buildah::Verb verb, const process::Captured& cap
     buildah::Interpreter interpreter;
     for (std::size_t begin = 0; begin < captured.err.size();) {
         const std::size_t end = std::min(captured.err.find('\n', begin), captured.err.size());
-        interpreter.feed(buildah::Stream::err, std::string_view(captured.err).substr(begin, end - begin), true);
+        interpreter.feed(buildah::Stream::err, std::string_view(captured.err).substr(begin, end - begin),
+                         true);
         begin = end + 1;
     }
     return ending(verb, captured.exit, interpreter);
@@ -151,13 +156,15 @@ Status pull_base(Workshop& shop, const handoff::BaseImage& image, const std::str
     const auto attempt = [&]() -> Status {
         buildah::Interpreter interpreter;
         TRY_ASSIGN(const process::Exit exit,
-                   process::run({.argv = argv, .environment = shop.environment}, shop.limits(), step.stop,
-                                [&](const process::Line& line) {
-                                    const bool out = line.stream == process::Stream::out;
-                                    interpreter.feed(out ? buildah::Stream::out : buildah::Stream::err, line.text, true);
-                                    step.stream.log(out ? frames::Lane::out : frames::Lane::err, line.text);
-                                },
-                                [&](pid_t pid) { shop.child = pid; }));
+                   process::run(
+                       {.argv = argv, .environment = shop.environment}, shop.limits(), step.stop,
+                       [&](const process::Line& line) {
+                           const bool out = line.stream == process::Stream::out;
+                           interpreter.feed(out ? buildah::Stream::out : buildah::Stream::err, line.text,
+                                            true);
+                           step.stream.log(out ? frames::Lane::out : frames::Lane::err, line.text);
+                       },
+                       [&](pid_t pid) { shop.child = pid; }));
         if (exit.success()) {
             return {};
         }
@@ -214,6 +221,13 @@ Result<buildah::Build> build_options(Workshop& shop, const handoff::Plan& plan, 
     return options;
 }
 
+/// Nothing more fits: less than a layer's bookkeeping needs.
+bool is_full(const pod::Usage& usage) {
+    constexpr std::uint64_t least_bytes = 1U << 20U;
+    return usage.total_bytes > 0 &&
+           (usage.free_bytes < least_bytes || (usage.total_inodes > 0 && usage.free_inodes == 0));
+}
+
 /// Runs the build proper; the id of the built image.
 Result<std::string> run_build(Workshop& shop, const handoff::Plan& plan, bool docker_format) {
     Step& step = shop.step;
@@ -225,12 +239,13 @@ Result<std::string> run_build(Workshop& shop, const handoff::Plan& plan, bool do
     const bool tell_writers = shop.recipe.isolation == "chroot";
     BuildFrames build_frames(step, plan, tell_writers ? frames::Trust::writer : frames::Trust::text);
     TRY_ASSIGN(const process::Exit exit,
-               process::run({.argv = std::move(argv),
-                             .environment = shop.environment,
-                             .directory = {},
-                             .tell_writers = tell_writers},
-                            shop.limits(), step.stop, [&](const process::Line& line) { build_frames.on_line(line); },
-                            [&](pid_t pid) { shop.child = pid; }));
+               process::run(
+                   {.argv = std::move(argv),
+                    .environment = shop.environment,
+                    .directory = {},
+                    .tell_writers = tell_writers},
+                   shop.limits(), step.stop, [&](const process::Line& line) { build_frames.on_line(line); },
+                   [&](pid_t pid) { shop.child = pid; }));
     shop.child = 0;
     build_frames.finish(exit.success());
     step.stream.emit(frames::Timing{.what = "buildah build",
@@ -246,8 +261,16 @@ Result<std::string> run_build(Workshop& shop, const handoff::Plan& plan, bool do
     buildah::Ending how = ending(buildah::Verb::build, exit, build_frames.interpreter());
     how.oom_killed = shop.sampler.oom_kills_since_start() > 0;
     Error error = buildah::classify_failure(how);
+    if (error.klass == ErrorClass::build && is_full(shop.sampler.sample(0))) {
+        // A program in a RUN that finds the disk full says so in its own words or not at all.
+        error.klass = ErrorClass::resource;
+        error.code = code::out_of_disk;
+        error.message = "the build's volume is full: " + error.message;
+        error.hint = "give the work volume more space";
+    }
     if (const handoff::PlannedCommand* command = build_frames.current(); command != nullptr && !error.where) {
-        error.where = Where{.file = plan.dockerfile, .line = command->line, .column = 0, .quote = command->text};
+        error.where =
+            Where{.file = plan.dockerfile, .line = command->line, .column = 0, .quote = command->text};
     }
     return fail(std::move(error));
 }
@@ -334,7 +357,8 @@ void clean_up(Workshop& shop) {
                                                          shop.home.run_root().string()})) {
         // Also after a stop: storage left behind would fill the next attempt's volume.
         static_cast<void>(process::capture({.argv = *argv, .environment = shop.environment},
-                                           {.timeout = Milliseconds(3000), .grace = Milliseconds(500)}, StopToken()));
+                                           {.timeout = Milliseconds(3000), .grace = Milliseconds(500)},
+                                           StopToken()));
     }
     static_cast<void>(shop.home.remove());
 }
@@ -358,7 +382,8 @@ Result<handoff::Image> build(const cli::Build& params, const handoff::Plan& plan
     TRY(handoff::forget_from(step.state, "image"));
     const bool docker_format = params.format == "docker" || (params.format == "auto" && plan.docker_format);
     if (params.format == "oci" && plan.docker_format) {
-        step.warn("formatloss", "an OCI image cannot hold HEALTHCHECK, SHELL or ONBUILD: they will be missing",
+        step.warn("formatloss",
+                  "an OCI image cannot hold HEALTHCHECK, SHELL or ONBUILD: they will be missing",
                   "use --format=docker");
     }
 

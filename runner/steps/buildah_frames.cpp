@@ -37,7 +37,8 @@ void BuildFrames::on_line(const process::Line& line) {
 
 void BuildFrames::log(const process::Line& line) {
     step_.stream.log(line.stream == process::Stream::out ? frames::Lane::out : frames::Lane::err, line.text,
-                     to_frames(line.end), running_ && current_ != nullptr ? std::optional(current_->n) : std::nullopt);
+                     to_frames(line.end),
+                     running_ && current_ != nullptr ? std::optional(current_->n) : std::nullopt);
 }
 
 void BuildFrames::start(const buildah::StepStarted& started) {

@@ -1,13 +1,12 @@
+#include "base/encoding.hpp"
+#include "base/file.hpp"
+#include "handoff/files.hpp"
 #include "http/failure.hpp"
 #include "http/options.hpp"
 #include "source/credentials.hpp"
 #include "source/git.hpp"
 #include "steps/access.hpp"
 #include "steps/steps.hpp"
-
-#include "base/encoding.hpp"
-#include "base/file.hpp"
-#include "handoff/files.hpp"
 
 #include <format>
 
@@ -64,7 +63,8 @@ Result<source::GitOptions> git_options(const cli::Fetch& params, Step& step) {
     options.into = params.into.empty() ? step.state / "source" : params.into;
     options.credentials = source::credentials_for(store, options.url);
     options.credentials.accept_new_host_key = params.accept_new_host_key;
-    TRY_ASSIGN(options.ca_file, http::find_ca_bundle(http, /*optional=*/!options.url.starts_with("https://")));
+    TRY_ASSIGN(options.ca_file,
+               http::find_ca_bundle(http, /*optional=*/!options.url.starts_with("https://")));
     options.tls_verify = params.tls_verify;
     options.proxy_url = proxy_url(http.proxies, options.url);
     options.retry.retries = params.retries;
@@ -81,8 +81,11 @@ source::GitCallbacks callbacks(Step& step) {
                                           .unit = frames::Unit::objects});
     };
     calls.on_checkout = [&step](std::uint64_t done, std::uint64_t total) {
-        step.stream.emit(frames::Progress{
-            .what = "fetch", .id = "checkout", .current = done, .total = total, .unit = frames::Unit::objects});
+        step.stream.emit(frames::Progress{.what = "fetch",
+                                          .id = "checkout",
+                                          .current = done,
+                                          .total = total,
+                                          .unit = frames::Unit::objects});
     };
     calls.on_message = [&step](std::string_view line) { step.stream.log(frames::Lane::err, line); };
     calls.on_host_key = [&step](std::string_view host, std::string_view fingerprint) {
@@ -111,8 +114,8 @@ Result<handoff::Source> fetch(const cli::Fetch& params, Step& step) {
                   "builds that need their files will fail");
     }
     if (checkout.lfs_pointers > 0) {
-        step.warn("gitlfs",
-                  std::format("{} files are Git LFS pointers; their content is not fetched yet", checkout.lfs_pointers));
+        step.warn("gitlfs", std::format("{} files are Git LFS pointers; their content is not fetched yet",
+                                        checkout.lfs_pointers));
     }
     handoff::Source value{.directory = fs::absolute(options.into).lexically_normal().string(),
                           .commit = checkout.commit,

@@ -51,7 +51,8 @@ int print_version(const cli::Version& params) {
 int run_doctor(const cli::Doctor& params) {
     const pod::Report report = pod::probe({.work = work_directory(params.work), .state = {}});
     const auto recipe = pod::choose(report);
-    const int printed = print(params.json ? pod::render_json(report, recipe) : pod::render_text(report, recipe));
+    const int printed =
+        print(params.json ? pod::render_json(report, recipe) : pod::render_text(report, recipe));
     return printed != 0 || recipe ? printed : exit_status(recipe.error().klass);
 }
 
@@ -63,8 +64,8 @@ int check(frames::StreamReader& stream) {
     for (const frames::Violation& violation : report.violations) {
         text += std::format("line {}: {}: {}\n", violation.line, violation.rule, violation.message);
     }
-    text += std::format("{} frames of {} steps, {} foreign lines, {} violations: {}\n", report.frames, report.steps,
-                        report.foreign, report.violation_count, report.ok() ? "ok" : "not ok");
+    text += std::format("{} frames of {} steps, {} foreign lines, {} violations: {}\n", report.frames,
+                        report.steps, report.foreign, report.violation_count, report.ok() ? "ok" : "not ok");
     const int printed = print(text);
     return printed != 0 || report.ok() ? printed : exit_status(ErrorClass::build);
 }

@@ -15,12 +15,15 @@ constexpr std::size_t largest_manifest = 4U << 20U;
 
 } // namespace
 
-Result<LayoutSummary> read_layout(const fs::path& directory, const std::string& form, const std::string& digest) {
+Result<LayoutSummary> read_layout(const fs::path& directory, const std::string& form,
+                                  const std::string& digest) {
     const std::string hex = digest.substr(digest.find(':') + 1);
-    const fs::path manifest = form == "oci" ? directory / "blobs" / "sha256" / hex : directory / "manifest.json";
+    const fs::path manifest =
+        form == "oci" ? directory / "blobs" / "sha256" / hex : directory / "manifest.json";
     TRY_ASSIGN(const std::string text, read_file(manifest, largest_manifest));
     const auto unreadable = [&](const std::string& why) {
-        Error error = make_error(ErrorClass::internal, code::internal_error, "the built image's manifest cannot be read");
+        Error error = make_error(ErrorClass::internal, code::internal_error,
+                                 "the built image's manifest cannot be read");
         error.cause = why;
         return fail(std::move(error));
     };
@@ -53,7 +56,8 @@ Status share_with_group(const fs::path& directory) {
         return {};
     };
     TRY(share(directory, 0750));
-    for (fs::recursive_directory_iterator entry(directory, error), end; !error && entry != end; entry.increment(error)) {
+    for (fs::recursive_directory_iterator entry(directory, error), end; !error && entry != end;
+         entry.increment(error)) {
         if (entry->is_symlink()) {
             continue;
         }

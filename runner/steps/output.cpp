@@ -14,7 +14,8 @@ namespace {
 class LiveOutput final : public frames::Output {
   public:
     LiveOutput()
-        : view_({.render = {.colour = ::isatty(STDOUT_FILENO) == 1}, .size = [] { return frames::terminal_size(STDOUT_FILENO); }},
+        : view_({.render = {.colour = ::isatty(STDOUT_FILENO) == 1},
+                 .size = [] { return frames::terminal_size(STDOUT_FILENO); }},
                 // A terminal that went away is no reason to end a build.
                 [](std::string_view text) { static_cast<void>(write_all(STDOUT_FILENO, text)); }),
           ticker_([this](const std::stop_token& done) {

@@ -1,10 +1,10 @@
 #include "registry/push.hpp"
-#include "registry/reference.hpp"
-#include "steps/access.hpp"
-#include "steps/steps.hpp"
 
 #include "base/file.hpp"
 #include "handoff/files.hpp"
+#include "registry/reference.hpp"
+#include "steps/access.hpp"
+#include "steps/steps.hpp"
 
 #include <algorithm>
 #include <fcntl.h>
@@ -22,7 +22,8 @@ Result<std::vector<std::string>> wanted_tags(const cli::Push& params, const regi
     }
     for (const std::string& tag : params.tags) {
         if (!registry::is_valid_tag(tag)) {
-            return fail(ErrorClass::usage, code::missing_or_invalid_argument, std::format("--tag: '{}' is not a tag", tag),
+            return fail(ErrorClass::usage, code::missing_or_invalid_argument,
+                        std::format("--tag: '{}' is not a tag", tag),
                         "letters, digits, '.', '_' and '-', at most 128, not beginning with '.' or '-'");
         }
         if (std::ranges::find(tags, tag) == tags.end()) {

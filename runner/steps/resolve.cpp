@@ -1,12 +1,12 @@
-#include "dockerfile/parse.hpp"
-#include "dockerfile/plan.hpp"
-#include "registry/reference.hpp"
 #include "registry/resolve.hpp"
-#include "steps/access.hpp"
-#include "steps/steps.hpp"
 
 #include "base/file.hpp"
+#include "dockerfile/parse.hpp"
+#include "dockerfile/plan.hpp"
 #include "handoff/files.hpp"
+#include "registry/reference.hpp"
+#include "steps/access.hpp"
+#include "steps/steps.hpp"
 
 #include <algorithm>
 #include <array>
@@ -57,7 +57,8 @@ Result<Found> find_dockerfile(int root, const std::string& context, const std::s
         }
     } else {
         TRY(refuse_climbing("dockerfile", wish));
-        candidates = {relative_path(wish), relative_path((fs::path(context) / fs::path(wish).relative_path()).string())};
+        candidates = {relative_path(wish),
+                      relative_path((fs::path(context) / fs::path(wish).relative_path()).string())};
     }
     for (const std::string& candidate : candidates) {
         auto fd = open_beneath(root, candidate, O_RDONLY | O_NONBLOCK);
@@ -175,7 +176,8 @@ Result<handoff::BaseImage> pin(const dockerfile::Dockerfile& file, const dockerf
                     std::format("--base-image-override: {} is named by its digest", image.spelling),
                     "only a base named by a tag can be replaced");
     }
-    const std::string& wanted = override == params.base_image_overrides.end() ? image.spelling : override->second;
+    const std::string& wanted =
+        override == params.base_image_overrides.end() ? image.spelling : override->second;
     auto reference = registry::parse_reference(wanted);
     if (!reference) {
         return fail(place(reference.error()));
@@ -187,8 +189,9 @@ Result<handoff::BaseImage> pin(const dockerfile::Dockerfile& file, const dockerf
     }
     if (!resolved->on_build.empty()) {
         step.warn("onbuild",
-                  std::format("{} has {} ONBUILD triggers; they run before the next instruction and are not numbered",
-                              image.spelling, resolved->on_build.size()));
+                  std::format(
+                      "{} has {} ONBUILD triggers; they run before the next instruction and are not numbered",
+                      image.spelling, resolved->on_build.size()));
     }
     std::vector<std::string> layers;
     for (const registry::Layer& layer : resolved->layers) {

@@ -20,7 +20,8 @@ std::string program_version() {
     return SLIPWAY_VERSION;
 }
 
-void Step::hello(std::string does, std::optional<frames::Recipe> recipe, std::optional<frames::Storage> storage) {
+void Step::hello(std::string does, std::optional<frames::Recipe> recipe,
+                 std::optional<frames::Storage> storage) {
     const auto limit = [](Milliseconds value) {
         return value.count() > 0 ? std::optional(value) : std::nullopt;
     };
@@ -124,13 +125,15 @@ class Ending {
         stream_.emit(frame);
         step_.phase(frames::PhaseName::error);
         exit_ = frame.exit;
-        stream_.end(error.klass == ErrorClass::cancelled ? EndStatus::cancelled : EndStatus::failed, frame.exit);
+        stream_.end(error.klass == ErrorClass::cancelled ? EndStatus::cancelled : EndStatus::failed,
+                    frame.exit);
     }
 
     Status write(std::vector<handoff::NamedResult>& results) {
         for (const std::string& name : handoff::fit_budget(results, common_.result_budget)) {
-            step_.warn("resultcut", "the result " + name + " was cut to fit into " +
-                                        std::to_string(common_.result_budget) + " bytes",
+            step_.warn("resultcut",
+                       "the result " + name + " was cut to fit into " +
+                           std::to_string(common_.result_budget) + " bytes",
                        "the whole value is in the frames before");
         }
         for (const handoff::NamedResult& result : results) {
@@ -199,7 +202,8 @@ int run_step(std::string_view name, const Ports& ports, const cli::Common& commo
                            .sample =
                                [&] {
                                    const std::lock_guard lock(current_mutex);
-                                   return current != nullptr ? current->sample_heartbeat() : frames::Heartbeat{};
+                                   return current != nullptr ? current->sample_heartbeat()
+                                                             : frames::Heartbeat{};
                                },
                            .build_id = common.build_id,
                            .version = program_version()});
@@ -213,13 +217,15 @@ int run_step(std::string_view name, const Ports& ports, const cli::Common& commo
     }
     Ending ending(stream, step, common, ports.stop, name);
     // TERM, grace and KILL of children must fit in before the watchdog bites.
-    const Watchdog watchdog(ports.stop, std::min(common.grace + Milliseconds(3000), Milliseconds(9000)), ending);
+    const Watchdog watchdog(ports.stop, std::min(common.grace + Milliseconds(3000), Milliseconds(9000)),
+                            ending);
     Status status;
     try {
         status = ports.stop.requested() ? Status(fail(ports.stop.error())) : body(step);
     } catch (const std::exception& bug) {
-        Error error = make_error(ErrorClass::internal, code::internal_error, "the program failed in a way it should not",
-                                 "please report this with the log");
+        Error error =
+            make_error(ErrorClass::internal, code::internal_error,
+                       "the program failed in a way it should not", "please report this with the log");
         error.cause = bug.what();
         status = fail(std::move(error));
     }

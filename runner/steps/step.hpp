@@ -70,9 +70,9 @@ class Step {
 /// What `slipway version` and every hello say.
 std::string program_version();
 
-/// Runs `body` as the step `name`: stream, heartbeat, results, error frame, end. Returns the exit status: 0, that of
-/// the error's class, or 128 + signal. If the step does not come to an end by itself soon after a stop, it
-/// is ended from outside: results and `end` are written and the process exits.
+/// Runs `body` as the step `name`: stream, heartbeat, results, error frame, end. Returns the exit status: 0,
+/// that of the error's class, or 128 + signal. If the step does not come to an end by itself soon after a
+/// stop, it is ended from outside: results and `end` are written and the process exits.
 int run_step(std::string_view name, const Ports& ports, const cli::Common& common,
              const std::filesystem::path& state, const std::function<Status(Step&)>& body);
 

@@ -45,13 +45,13 @@ Result<State> open_state(const cli::Common& common) {
 class Runner {
   public:
     Runner(const cli::Common& common, fs::path state, const StopToken& stop)
-        : common_(common), state_(std::move(state)), output_(make_output(common.output)), budget_(common.log_budget),
-          ports_{.clock = clock_,
-                 .output = *output_,
-                 .redactor = redactor_,
-                 .budget = budget_,
-                 .phases = phases_,
-                 .stop = stop} {}
+        : common_(common), state_(std::move(state)), output_(make_output(common.output)),
+          budget_(common.log_budget), ports_{.clock = clock_,
+                                             .output = *output_,
+                                             .redactor = redactor_,
+                                             .budget = budget_,
+                                             .phases = phases_,
+                                             .stop = stop} {}
 
     int operator()(const cli::Fetch& params) {
         return step("fetch", [&](Step& step) -> Status { return keep(source_, fetch(params, step)); });
@@ -129,7 +129,8 @@ class Runner {
 };
 
 template <class Params>
-int run_steps(std::string_view name, const cli::Invocation& invocation, const Params& params, const StopToken& stop) {
+int run_steps(std::string_view name, const cli::Invocation& invocation, const Params& params,
+              const StopToken& stop) {
     log::set_level(invocation.common.log_level);
     auto state = open_state(invocation.common);
     if (!state) {
@@ -163,7 +164,13 @@ int refuse(std::string_view verb, const Error& error) {
         frames::Budget budget;
         frames::PhaseTracker phases;
         const cli::Common defaults;
-        run_step(step, {.clock = clock, .output = output, .redactor = redactor, .budget = budget, .phases = phases, .stop = {}},
+        run_step(step,
+                 {.clock = clock,
+                  .output = output,
+                  .redactor = redactor,
+                  .budget = budget,
+                  .phases = phases,
+                  .stop = {}},
                  defaults, {}, [&](Step& refused) -> Status {
                      refused.hello("nothing: the command line was not understood");
                      return fail(error);
@@ -174,15 +181,16 @@ int refuse(std::string_view verb, const Error& error) {
 
 int run_verb(const cli::Invocation& invocation, const StopToken& stop) {
     return std::visit(
-        Overloaded{[](const cli::Help& help) { return print(help.text); },
-                   [](const cli::Version& version) { return print_version(version); },
-                   [](const cli::Doctor& doctor) { return run_doctor(doctor); },
-                   [](const cli::Frames& frames) { return run_frames(frames); },
-                   [&](const cli::Fetch& fetch) { return run_steps("fetch", invocation, fetch, stop); },
-                   [&](const cli::Resolve& resolve) { return run_steps("resolve", invocation, resolve, stop); },
-                   [&](const cli::Build& build) { return run_steps("build", invocation, build, stop); },
-                   [&](const cli::Push& push) { return run_steps("push", invocation, push, stop); },
-                   [&](const cli::Run& run) { return run_steps("run", invocation, run, stop); }},
+        Overloaded{
+            [](const cli::Help& help) { return print(help.text); },
+            [](const cli::Version& version) { return print_version(version); },
+            [](const cli::Doctor& doctor) { return run_doctor(doctor); },
+            [](const cli::Frames& frames) { return run_frames(frames); },
+            [&](const cli::Fetch& fetch) { return run_steps("fetch", invocation, fetch, stop); },
+            [&](const cli::Resolve& resolve) { return run_steps("resolve", invocation, resolve, stop); },
+            [&](const cli::Build& build) { return run_steps("build", invocation, build, stop); },
+            [&](const cli::Push& push) { return run_steps("push", invocation, push, stop); },
+            [&](const cli::Run& run) { return run_steps("run", invocation, run, stop); }},
         invocation.verb);
 }
 

@@ -4,6 +4,7 @@ Runs inside the test image (hack/test does that). The binary is /usr/bin/slipway
 Every run of the binary through `slipway` is held to the frame contract, whatever the test is about.
 """
 
+import base64
 import dataclasses
 import json
 import os
@@ -224,6 +225,29 @@ class Repository:
     def publish(self):
         self.git("push", "-q", "--force", "--all", self.bare)
         self.git("push", "-q", "--force", "--tags", self.bare)
+
+
+def auth_file(path, address, name, password):
+    """An auth file in config.json form; returns its path."""
+    entry = base64.b64encode(f"{name}:{password}".encode()).decode()
+    path.write_text(json.dumps({"auths": {address: {"auth": entry}}}))
+    return path
+
+
+@pytest.fixture
+def small():
+    """An empty file system of a few MiB, mounted by hack/test: SLIPWAY_SMALL says where."""
+    directory = Path(os.environ.get("SLIPWAY_SMALL", "/nowhere"))
+    if not directory.is_mount():
+        pytest.skip("SLIPWAY_SMALL names no small file system")
+
+    def empty():
+        for path in directory.iterdir():
+            subprocess.run(["rm", "-rf", str(path)], check=True)
+
+    empty()
+    yield directory
+    empty()
 
 
 @pytest.fixture

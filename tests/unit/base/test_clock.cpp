@@ -34,5 +34,6 @@ TEST_CASE("durations are written so that they can be read back") {
 }
 
 TEST_CASE("time is UTC with milliseconds") {
-    CHECK(format_utc(std::chrono::sys_days{2026y / 11 / 22} + 7h + 45min + 3s + 118ms) == "2026-11-22T07:45:03.118Z");
+    CHECK(format_utc(std::chrono::sys_days{2026y / 11 / 22} + 7h + 45min + 3s + 118ms) ==
+          "2026-11-22T07:45:03.118Z");
 }

@@ -24,8 +24,10 @@ TEST_CASE("percent-encoding goes there and back") {
 
 TEST_CASE("bytes that are not UTF-8 become U+FFFD, one for each maximal subpart") {
     CHECK(to_valid_utf8("gr\xc3\xbc\xc3\x9f") == "gr\xc3\xbc\xc3\x9f");
-    CHECK(to_valid_utf8("a\xff" "b") == "a\xef\xbf\xbd" "b");
-    CHECK(to_valid_utf8("\xe2\x82") == "\xef\xbf\xbd");             // cut short: one
+    CHECK(to_valid_utf8("a\xff"
+                        "b") == "a\xef\xbf\xbd"
+                                "b");
+    CHECK(to_valid_utf8("\xe2\x82") == "\xef\xbf\xbd");                             // cut short: one
     CHECK(to_valid_utf8("\xed\xa0\x80") == "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"); // surrogate: three
     CHECK(to_valid_utf8("\xf0\x9f\x9a\xa2") == "\xf0\x9f\x9a\xa2");
 }

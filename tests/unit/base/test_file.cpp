@@ -1,7 +1,6 @@
 #include "base/file.hpp"
 
 #include <catch2/catch_test_macros.hpp>
-
 #include <fcntl.h>
 #include <sys/stat.h>
 

@@ -1,7 +1,6 @@
 #include "base/retry.hpp"
 
 #include <catch2/catch_test_macros.hpp>
-
 #include <csignal>
 
 using namespace slipway;
@@ -18,7 +17,8 @@ const RetryPolicy quick{.retries = 2, .first_delay = 1ms, .longest_delay = 2ms};
 
 TEST_CASE("what is transient is tried again, and only so often") {
     int calls = 0;
-    const auto result = with_retries<int>(quick, {}, {}, [&]() -> Result<int> { return ++calls, fail(transient()); });
+    const auto result =
+        with_retries<int>(quick, {}, {}, [&]() -> Result<int> { return ++calls, fail(transient()); });
     CHECK_FALSE(result);
     CHECK(calls == 3);
 }
@@ -36,8 +36,9 @@ TEST_CASE("what is final is not tried again") {
 TEST_CASE("a stop ends the waiting") {
     StopSource source;
     source.request({.kind = StopReason::Kind::signal, .signal = SIGTERM});
-    const auto result = with_retries<int>({.retries = 5, .first_delay = 1h, .longest_delay = 1h}, source.token(), {},
-                                          []() -> Result<int> { return fail(transient()); });
+    const auto result =
+        with_retries<int>({.retries = 5, .first_delay = 1h, .longest_delay = 1h}, source.token(), {},
+                          []() -> Result<int> { return fail(transient()); });
     REQUIRE_FALSE(result);
     CHECK(result.error().klass == ErrorClass::cancelled);
     CHECK(result.error().message == "stopped by SIGTERM");

@@ -16,7 +16,8 @@ cli::Environment with(std::map<std::string, std::string> variables) {
     };
 }
 
-template <class Params> Params parse(const std::vector<std::string>& arguments, const cli::Environment& env = nothing) {
+template <class Params>
+Params parse(const std::vector<std::string>& arguments, const cli::Environment& env = nothing) {
     const auto result = cli::parse(arguments, env);
     CAPTURE(result ? std::string("parsed") : result.error().message);
     REQUIRE(result);
@@ -56,8 +57,10 @@ TEST_CASE("a value that looks like an option stays a value") {
     CHECK(fetch.url == "--into=/etc");
     CHECK(fetch.revision == "-x");
     CHECK(fetch.into.empty());
-    const auto resolve = parse<cli::Resolve>({"resolve", "--build-arg=[a,b]=[c,d]", "--build-arg=E=--target=evil"});
-    CHECK(resolve.build_args == std::map<std::string, std::string>{{"[a,b]", "[c,d]"}, {"E", "--target=evil"}});
+    const auto resolve =
+        parse<cli::Resolve>({"resolve", "--build-arg=[a,b]=[c,d]", "--build-arg=E=--target=evil"});
+    CHECK(resolve.build_args ==
+          std::map<std::string, std::string>{{"[a,b]", "[c,d]"}, {"E", "--target=evil"}});
     CHECK(resolve.target.empty());
 }
 
@@ -77,8 +80,8 @@ TEST_CASE("flags take true and false") {
 }
 
 TEST_CASE("common options are read for every step") {
-    const auto result = cli::parse({"build", "--state=/s", "--heartbeat=2s", "--log-budget=1M", "--output=frames",
-                                    "--result=IMAGE_URL=/r/u", "--result-budget=900"},
+    const auto result = cli::parse({"build", "--state=/s", "--heartbeat=2s", "--log-budget=1M",
+                                    "--output=frames", "--result=IMAGE_URL=/r/u", "--result-budget=900"},
                                    nothing);
     REQUIRE(result);
     CHECK(result->common.state == "/s");
@@ -91,8 +94,8 @@ TEST_CASE("common options are read for every step") {
 }
 
 TEST_CASE("run takes the union, retries under the step's name") {
-    const auto run = parse<cli::Run>({"run", "--url=u", "--image=r/a", "--fetch-retries=1", "--push-retries=2",
-                                      "--tls-verify=false", "--target=t"});
+    const auto run = parse<cli::Run>({"run", "--url=u", "--image=r/a", "--fetch-retries=1",
+                                      "--push-retries=2", "--tls-verify=false", "--target=t"});
     CHECK(run.fetch.retries == 1);
     CHECK(run.push.retries == 2);
     CHECK_FALSE(run.resolve.registry.tls_verify);

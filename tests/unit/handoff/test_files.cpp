@@ -2,7 +2,6 @@
 #include "handoff/files.hpp"
 
 #include <catch2/catch_test_macros.hpp>
-
 #include <cstdlib>
 #include <sys/stat.h>
 
@@ -24,7 +23,8 @@ handoff::Plan plan() {
     plan.platform = "linux/amd64";
     plan.build_args = {{"A", "1"}, {"B", "two \"words\"\n"}};
     plan.stages = {{.index = 0, .name = "app", .base = "debian:13", .base_kind = "image"}};
-    plan.commands = {{.n = 1, .stage = 0, .position = 1, .line = 1, .keyword = "FROM", .text = "FROM debian:13"}};
+    plan.commands = {
+        {.n = 1, .stage = 0, .position = 1, .line = 1, .keyword = "FROM", .text = "FROM debian:13"}};
     plan.images = {{.spelling = "debian:13",
                     .pinned = "docker.io/library/debian@sha256:00",
                     .index_digest = "",

@@ -32,8 +32,10 @@ TEST_CASE("lists lose whole entries, in the order error-message, BASE_IMAGES_DIG
     std::string bases;
     std::string images;
     for (int i = 0; i < 20; ++i) {
-        bases += (bases.empty() ? "" : "\n") + std::string("docker.io/library/base@sha256:") + std::string(64, 'b');
-        images += (images.empty() ? "" : ",") + std::string("quay.io/team/app@sha256:") + std::string(64, 'c');
+        bases += (bases.empty() ? "" : "\n") + std::string("docker.io/library/base@sha256:") +
+                 std::string(64, 'b');
+        images +=
+            (images.empty() ? "" : ",") + std::string("quay.io/team/app@sha256:") + std::string(64, 'c');
     }
     std::vector<NamedResult> results{{.name = "IMAGES", .value = images},
                                      {.name = "BASE_IMAGES_DIGESTS", .value = bases},

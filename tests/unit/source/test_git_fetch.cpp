@@ -176,7 +176,7 @@ TEST_CASE("https trusts the given authority, for the host it vouches for, and no
     const Scratch scratch;
     shell(scratch.path(),
           R"(openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=test \
-        -addext subjectAltName=IP:127.0.0.1 -keyout key.pem -out ca.pem 2>/dev/null && cat key.pem ca.pem >both.pem)");
+        -addext subjectAltName=IP:127.0.0.1,DNS:git.example.com -keyout key.pem -out ca.pem 2>/dev/null && cat key.pem ca.pem >both.pem)");
     const HttpServer server(scratch, "https.log", scratch.path() / "both.pem");
     GitOptions options = scratch.options("https://127.0.0.1:" + server.port() + "/auth/repo.git", "main");
     options.credentials.basic = BasicAuth{.username = "user", .password = "pass"};
