@@ -237,7 +237,8 @@ Result<std::string> run_build(Workshop& shop, const handoff::Plan& plan, bool do
     step.phase(frames::PhaseName::building);
     // The runtime of OCI isolation relays a RUN's output through buildah itself: no telling writers apart.
     const bool tell_writers = shop.recipe.isolation == "chroot";
-    BuildFrames build_frames(step, plan, tell_writers ? frames::Trust::writer : frames::Trust::text);
+    BuildFrames build_frames(step, plan, tell_writers ? frames::Trust::writer : frames::Trust::text,
+                             static_cast<int>(options.labels.size()));
     TRY_ASSIGN(const process::Exit exit,
                process::run(
                    {.argv = std::move(argv),

@@ -41,13 +41,27 @@ void BuildFrames::log(const process::Line& line) {
                      running_ && current_ != nullptr ? std::optional(current_->n) : std::nullopt);
 }
 
+std::vector<handoff::PlannedCommand>::const_iterator
+BuildFrames::find(const buildah::StepStarted& started) const {
+    const int index = started.stage - 1;
+    const auto in_stage = std::ranges::count(plan_.commands, index, &handoff::PlannedCommand::stage);
+    const bool last = !plan_.stages.empty() && plan_.stages.back().index == index;
+    // buildah counts the triggers of a base image, which run right after FROM, and appends its own LABELs.
+    const int triggers = std::max(0, started.count - static_cast<int>(in_stage) - (last ? appended_ : 0));
+    if (started.position > 1 && started.position <= 1 + triggers) {
+        return plan_.commands.end();
+    }
+    const int position = started.position > 1 ? started.position - triggers : 1;
+    return std::ranges::find_if(plan_.commands, [&](const handoff::PlannedCommand& command) {
+        return command.stage == index && command.position == position;
+    });
+}
+
 void BuildFrames::start(const buildah::StepStarted& started) {
     finish_current(frames::CommandState::done);
-    const auto planned = std::ranges::find_if(plan_.commands, [&](const handoff::PlannedCommand& command) {
-        return command.stage + 1 == started.stage && command.position == started.position;
-    });
+    const auto planned = find(started);
     if (planned == plan_.commands.end()) {
-        // Steps buildah adds itself (a LABEL for --label) are no instructions of the file.
+        // A LABEL for --label, an ONBUILD trigger of the base image: no instructions of the file.
         step_.stream.log(frames::Lane::out, started.text);
         return;
     }

@@ -8,6 +8,7 @@
 
 #include <chrono>
 #include <optional>
+#include <vector>
 
 namespace slipway::steps {
 
@@ -15,8 +16,10 @@ namespace slipway::steps {
 /// where writers cannot be told apart every line is read as text and the frames say `trust: text`.
 class BuildFrames {
   public:
-    BuildFrames(Step& step, const handoff::Plan& plan, frames::Trust trust)
-        : step_(step), plan_(plan), trust_(trust), total_(static_cast<int>(plan.commands.size())) {}
+    /// `appended`: steps buildah adds to the last stage, one for each --label.
+    BuildFrames(Step& step, const handoff::Plan& plan, frames::Trust trust, int appended)
+        : step_(step), plan_(plan), trust_(trust), total_(static_cast<int>(plan.commands.size())),
+          appended_(appended) {}
 
     void on_line(const process::Line& line);
     /// buildah is gone: the running command is done or failed.
@@ -27,6 +30,9 @@ class BuildFrames {
     [[nodiscard]] const buildah::Interpreter& interpreter() const noexcept { return interpreter_; }
 
   private:
+    /// The planned command a STEP line speaks of; end() when it is none of the file's.
+    [[nodiscard]] std::vector<handoff::PlannedCommand>::const_iterator
+    find(const buildah::StepStarted& started) const;
     void start(const buildah::StepStarted& started);
     void finish_current(frames::CommandState state);
     void emit(frames::CommandState state, std::optional<Milliseconds> duration);
@@ -36,6 +42,7 @@ class BuildFrames {
     const handoff::Plan& plan_;
     frames::Trust trust_;
     int total_;
+    int appended_;
     buildah::Interpreter interpreter_;
     const handoff::PlannedCommand* current_ = nullptr;
     bool running_ = false;

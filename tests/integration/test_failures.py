@@ -83,7 +83,7 @@ def test_a_base_image_without_credentials_is_a_matter_of_auth(resolve, private_r
 
 
 def test_a_reference_nobody_can_read_is_the_authors(resolve):
-    done = resolve("FROM UPPER/case:1\n").failed("build", "dockerfileissue")
+    done = resolve("FROM some/UPPER:1\n").failed("build", "dockerfileissue")
     assert done.error["where"]["line"] == 1
 
 
@@ -153,7 +153,7 @@ def test_one_tag_that_fails_is_told(push, relay, registry):
 def test_a_fetch_that_fills_the_disk(slipway, make_repository, git_server, small):
     import os
 
-    make_repository(files={"Dockerfile": "FROM scratch\n", "big": os.urandom(6 << 20)})
+    make_repository(files={"Dockerfile": "FROM scratch\n", "big": os.urandom(12 << 20)})
     slipway.state = small
     done = slipway("fetch", f"--url={git_server.url}/project.git", "--retries=3").failed("resource", "outofdisk")
     assert done.error["hint"]

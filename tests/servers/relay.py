@@ -39,9 +39,13 @@ class _Handler(BaseHTTPRequestHandler):
             return
         connection = http.client.HTTPConnection(relay.upstream, timeout=30)
         try:
-            headers = {name: value for name, value in self.headers.items()
-                       if name.lower() not in ("connection", "transfer-encoding", "content-length")}
-            connection.request(self.command, self.path, body, {**headers, "Content-Length": str(len(body))})
+            connection.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+            # One by one: a header may come several times, as Accept does.
+            for name, value in self.headers.items():
+                if name.lower() not in ("connection", "transfer-encoding", "content-length"):
+                    connection.putheader(name, value)
+            connection.putheader("Content-Length", str(len(body)))
+            connection.endheaders(body)
             answer = connection.getresponse()
             self._answer(answer.status, answer.getheaders(), answer.read(), answer.getheader("Content-Length"))
         finally:

@@ -4,10 +4,13 @@
 
 #include <algorithm>
 #include <catch2/catch_test_macros.hpp>
+#include <csignal>
 #include <fcntl.h>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <sstream>
 #include <string>
+#include <sys/resource.h>
 #include <thread>
 #include <unistd.h>
 #include <vector>
@@ -441,12 +444,34 @@ TEST_CASE("the archive holds the whole log although the live one was thinned") {
     CHECK(last == "end");
 }
 
-TEST_CASE("an archive that cannot be written is a warning") {
-    if (::access("/dev/full", W_OK) != 0) {
-        SKIP("no /dev/full");
-    }
+TEST_CASE("an archive that cannot be written is a warning and end names none") {
     CHECK_FALSE(Archive::create("/nonexistent/place", "b", 1, "build"));
     CHECK(archive_name("", -1, std::string(500, '/')).size() < 200);
+
+    auto directory = TemporaryDirectory::create("frames-");
+    REQUIRE(directory);
+    Bench bench;
+    StreamOptions options = bench.options();
+    auto archive = Archive::create(directory->path(), "b", 1, "build");
+    REQUIRE(archive);
+    options.archive = std::move(*archive);
+    // No file may grow: what a full disk does, without one.
+    rlimit before{};
+    REQUIRE(::getrlimit(RLIMIT_FSIZE, &before) == 0);
+    auto* const handler = std::signal(SIGXFSZ, SIG_IGN);
+    const rlimit none{.rlim_cur = 0, .rlim_max = before.rlim_max};
+    REQUIRE(::setrlimit(RLIMIT_FSIZE, &none) == 0);
+    {
+        Stream stream(std::move(options));
+        stream.emit(Hello{});
+        stream.log(Lane::out, "text");
+        CHECK(stream.end(EndStatus::succeeded, 0));
+    }
+    REQUIRE(::setrlimit(RLIMIT_FSIZE, &before) == 0);
+    std::signal(SIGXFSZ, handler);
+    CHECK(bench.of_kind("warning").size() == 1);
+    CHECK_FALSE(bench.of_kind("end")[0].contains("archive"));
+    CHECK(bench.of_kind("end")[0]["status"] == "succeeded");
 }
 
 TEST_CASE("partial lines of two commands do not run into each other") {
