@@ -2,19 +2,27 @@
 //
 // The composition root: signals, the command line, one verb, an exit status. docs/cli.md is the contract.
 #include "base/clock.hpp"
+#include "base/fd.hpp"
 #include "base/stop.hpp"
 #include "cli/verbs.hpp"
 #include "process/process.hpp"
 #include "steps/verbs.hpp"
 
+#include <algorithm>
+#include <array>
 #include <csignal>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
 #include <netdb.h>
 #include <nss.h>
 #include <optional>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
 #include <thread>
+#include <unistd.h>
 
 namespace {
 
@@ -30,26 +38,50 @@ sigset_t stop_signals() {
 }
 
 /// Turns stop signals and the step's deadline into a request on `source`. The signals are blocked in every
-/// thread and taken here, so no handler ever runs. SIGURG, SIGWINCH and the like keep their defaults:
-/// Tekton's entrypoint forwards stray ones.
+/// thread and read here, so no handler ever runs. SIGURG, SIGWINCH and the like keep their defaults: Tekton's
+/// entrypoint forwards stray ones.
 class StopWatch {
   public:
     StopWatch(StopSource& source, Milliseconds timeout)
-        : thread_([&source, timeout](const std::stop_token& done) {
-              const sigset_t signals = stop_signals();
+        : thread_([this, &source, timeout] {
               const auto start = std::chrono::steady_clock::now();
-              while (!done.stop_requested()) {
-                  const timespec tick{.tv_sec = 0, .tv_nsec = 50'000'000};
-                  if (const int signal = ::sigtimedwait(&signals, nullptr, &tick); signal > 0) {
-                      source.request({.kind = StopReason::Kind::signal, .signal = signal});
+              int wait = timeout.count() > 0 ? -2 : -1;
+              for (;;) {
+                  if (wait != -1) {
+                      const auto left =
+                          std::chrono::ceil<Milliseconds>(start + timeout - std::chrono::steady_clock::now());
+                      wait = static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, 60'000));
                   }
-                  if (timeout.count() > 0 && std::chrono::steady_clock::now() - start >= timeout) {
+                  std::array<pollfd, 2> events{{{.fd = signals_.get(), .events = POLLIN, .revents = 0},
+                                                {.fd = done_.get(), .events = POLLIN, .revents = 0}}};
+                  ::poll(events.data(), events.size(), wait);
+                  if (events[1].revents != 0) {
+                      return;
+                  }
+                  signalfd_siginfo info{};
+                  if (events[0].revents != 0 && ::read(signals_.get(), &info, sizeof info) == sizeof info) {
+                      source.request(
+                          {.kind = StopReason::Kind::signal, .signal = static_cast<int>(info.ssi_signo)});
+                  }
+                  if (wait != -1 && std::chrono::steady_clock::now() - start >= timeout) {
                       source.request({.kind = StopReason::Kind::deadline});
+                      wait = -1;
                   }
               }
           }) {}
+    StopWatch(const StopWatch&) = delete;
+    StopWatch& operator=(const StopWatch&) = delete;
+    ~StopWatch() {
+        const std::uint64_t one = 1;
+        static_cast<void>(write_all(done_.get(), {reinterpret_cast<const char*>(&one), sizeof one}));
+    }
 
   private:
+    Fd signals_{[] {
+        const sigset_t set = stop_signals();
+        return ::signalfd(-1, &set, SFD_CLOEXEC);
+    }()};
+    Fd done_{::eventfd(0, EFD_CLOEXEC)};
     std::jthread thread_;
 };
 

@@ -20,9 +20,12 @@ frames::LineEnd to_frames(process::LineEnd end) {
 void BuildFrames::on_line(const process::Line& line) {
     const bool out = line.stream == process::Stream::out;
     // Standard error has no writers: buildah's complaints there are read for their text when it has failed.
-    const bool trusted = !out || trust_ == frames::Trust::text || line.from_main;
+    if (out && trust_ == frames::Trust::writer && !line.from_main) {
+        log(line); // a RUN's output means nothing to us, and there may be gigabytes of it
+        return;
+    }
     const buildah::Event event =
-        interpreter_.feed(out ? buildah::Stream::out : buildah::Stream::err, line.text, trusted);
+        interpreter_.feed(out ? buildah::Stream::out : buildah::Stream::err, line.text, true);
     if (const auto* started = std::get_if<buildah::StepStarted>(&event)) {
         start(*started);
     } else if (std::holds_alternative<buildah::Cached>(event)) {

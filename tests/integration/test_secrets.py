@@ -12,7 +12,7 @@ from conftest import auth_file
 
 TOKEN = "git+to/ken=47?11"
 PASSWORD = "reg:pa ss/wo+rd&4711"
-SECRET = "build\"se\\cret%4711 with blank"
+SECRET = "build\"se\\zret%4711 with blank"
 SECOND = "line one of 4711\nline two of 4711\n"
 
 DOCKERFILE = """\
