@@ -320,18 +320,30 @@ Error run_failed(const Ending& ending, const Split& split, int status) {
     if (const Pattern* pattern = match(pod_patterns, words_lower)) {
         return from_pattern(*pattern, words);
     }
-    const bool killed = words.contains("subprocess exited on killed") || status == 128 + SIGKILL;
-    if (killed && ending.oom_killed) {
+    // The helper's last word on a command that a signal ended: "subprocess exited on segmentation fault".
+    constexpr std::string_view exited_on = "subprocess exited on ";
+    const auto at = words.rfind(exited_on);
+    std::string signal = at == std::string::npos ? "" : words.substr(at + exited_on.size(), 40);
+    signal = signal.substr(0, signal.find_first_of("\r\n"));
+    if (signal.empty() && status == 128 + SIGKILL) {
+        signal = "killed";
+    }
+    if (signal == "killed" && ending.oom_killed) {
         Error error = out_of_memory(words);
         error.message = std::format("out of memory while running: {}", command);
         return error;
     }
     Error error = make_error(build, code::build_error, std::format("exit code {}: {}", status, command));
-    error.child_exit = status;
     error.cause = to_valid_utf8(std::string_view(split.rest).substr(0, 2000));
-    if (killed) {
+    if (signal.empty()) {
+        error.child_exit = status;
+    }
+    if (signal == "killed") {
         error.message = std::format("killed by a signal: {}", command);
         error.hint = "often a lack of memory: watch what the command needs against the container's limit";
+    } else if (!signal.empty()) {
+        error.message = std::format("ended by a signal ({}): {}", signal, command);
+        error.hint = "the command did not exit by itself: look at what it printed last";
     } else if (words.contains("process failed to start with error")) {
         error.message = std::format("cannot be started: {}", command);
         error.hint = "check that the program exists in the image and may be executed";

@@ -219,13 +219,16 @@ Result<Invocation> parse_verb(const Verb& verb, const std::vector<std::string>& 
     if (verb.name == "run") {
         Run run;
         Registry registry;
+        int retries = 3;
         parser.common();
         bind(table, run.fetch);
         bind(table, run.resolve);
         bind(table, run.build);
         bind(table, run.push);
         parser.registry(registry);
+        table.number("retries", retries, 0, 100, "further tries of resolve and build");
         TRY(parser.parse(rest, environment));
+        run.resolve.retries = run.build.retries = retries;
         run.resolve.registry = run.build.registry = run.push.registry = registry;
         Status missing;
         if (run.fetch.url.empty()) {

@@ -36,8 +36,8 @@ struct ResolvedImage {
     std::string platform;         ///< "linux/amd64" or "linux/arm64/v8": what the config says
     bool platform_matches = true; ///< false: one image, no index, made for another platform. Pulling it
                                   ///< works, running it may not: the caller decides
-    std::string served_by; ///< registry that answered: a mirror's host, or reference.registry
-    std::string username;  ///< credentials used; empty = anonymous
+    std::string served_by;        ///< registry that answered: a mirror's host, or reference.registry
+    std::string username;         ///< credentials used; empty = anonymous
 
     // From the image's config:
     std::vector<std::pair<std::string, std::string>> env; ///< in order; invalid entries left out

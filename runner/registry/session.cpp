@@ -132,6 +132,8 @@ Error Session::State::explain(const http::Response& response, std::string_view w
                        host + " answered " + std::to_string(response.status) + " for " + std::string(what));
         if (response.status >= 500) {
             error.hint = "the registry has a problem: try again later";
+        } else if (response.status == 405 && push) {
+            error.hint = "the registry may be read-only";
         }
     }
     error.cause = "HTTP " + std::to_string(response.status) + (words.empty() ? "" : " " + words);

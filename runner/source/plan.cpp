@@ -1,5 +1,7 @@
 #include "source/plan.hpp"
 
+#include "source/library.hpp"
+
 #include <algorithm>
 #include <format>
 #include <git2.h>
@@ -215,6 +217,7 @@ Status check_revision(std::string_view revision, std::string_view refspec) {
                                : std::format("refs/heads/{}", revision))) {
         return invalid("the revision is not a valid name", "name a branch, tag or full commit id");
     }
+    TRY(ensure_library()); // libgit2 parses refspecs only once it is set up
     const std::vector<std::string_view> specs = words(refspec);
     if (specs.size() > 16) {
         return invalid("more than 16 refspecs", "fetch fewer refs, or a pattern");

@@ -121,6 +121,12 @@ buildah::Ending ending(buildah::Verb verb, const process::Exit& exit,
     how.verb = verb;
     how.tail = interpreter.error_tail();
     how.helper_tail = interpreter.helper_tail();
+    if (verb == buildah::Verb::build && how.helper_tail.empty()) {
+        // Standard error has no writers: how a RUN died is said just before buildah's own last word.
+        const auto last = std::ranges::find_last_if(
+            how.tail, [](const std::string& line) { return line.starts_with("Error: "); });
+        how.helper_tail.assign(how.tail.begin(), last.begin());
+    }
     how.step = interpreter.current() ? interpreter.current()->text : "";
     how.exit_code = exit.code;
     how.signal = exit.kind == process::Exit::Kind::signalled ? exit.signal : 0;
@@ -239,14 +245,28 @@ Result<std::string> run_build(Workshop& shop, const handoff::Plan& plan, bool do
     const bool tell_writers = shop.recipe.isolation == "chroot";
     BuildFrames build_frames(step, plan, tell_writers ? frames::Trust::writer : frames::Trust::text,
                              static_cast<int>(options.labels.size()));
-    TRY_ASSIGN(const process::Exit exit,
-               process::run(
-                   {.argv = std::move(argv),
-                    .environment = shop.environment,
-                    .directory = {},
-                    .tell_writers = tell_writers},
-                   shop.limits(), step.stop, [&](const process::Line& line) { build_frames.on_line(line); },
-                   [&](pid_t pid) { shop.child = pid; }));
+    bool full = false;
+    int looks = 0; // bounded: a command can print those lines without end
+    TRY_ASSIGN(const process::Exit exit, process::run(
+                                             {.argv = std::move(argv),
+                                              .environment = shop.environment,
+                                              .directory = {},
+                                              .tell_writers = tell_writers,
+                                              .blocks = true},
+                                             shop.limits(), step.stop,
+                                             [&](const process::Line& line) {
+                                                 build_frames.on_line(line);
+                                                 // Looked at now: buildah removes the failed command's files
+                                                 // before it ends itself.
+                                                 if (!full && looks < 1000 &&
+                                                     line.stream == process::Stream::err &&
+                                                     (line.text.contains("No space left on device") ||
+                                                      line.text.starts_with("subprocess exited "))) {
+                                                     ++looks;
+                                                     full = is_full(shop.sampler.sample(0));
+                                                 }
+                                             },
+                                             [&](pid_t pid) { shop.child = pid; }));
     shop.child = 0;
     build_frames.finish(exit.success());
     step.stream.emit(frames::Timing{.what = "buildah build",
@@ -262,7 +282,7 @@ Result<std::string> run_build(Workshop& shop, const handoff::Plan& plan, bool do
     buildah::Ending how = ending(buildah::Verb::build, exit, build_frames.interpreter());
     how.oom_killed = shop.sampler.oom_kills_since_start() > 0;
     Error error = buildah::classify_failure(how);
-    if (error.klass == ErrorClass::build && is_full(shop.sampler.sample(0))) {
+    if (error.klass == ErrorClass::build && (full || is_full(shop.sampler.sample(0)))) {
         // A program in a RUN that finds the disk full says so in its own words or not at all.
         error.klass = ErrorClass::resource;
         error.code = code::out_of_disk;
@@ -274,6 +294,27 @@ Result<std::string> run_build(Workshop& shop, const handoff::Plan& plan, bool do
             Where{.file = plan.dockerfile, .line = command->line, .column = 0, .quote = command->text};
     }
     return fail(std::move(error));
+}
+
+/// How many of the image's first layers come from outside: those of the image that its last stage stands on.
+/// (Digests do not tell: buildah compresses every layer anew.)
+std::size_t inherited_layers(const handoff::Plan& plan) {
+    const handoff::PlannedStage* stage = plan.stages.empty() ? nullptr : &plan.stages.back();
+    while (stage != nullptr && stage->base_kind == "stage") {
+        const handoff::PlannedStage* below = nullptr; // always an earlier one, so this ends
+        for (const handoff::PlannedStage& other : plan.stages) {
+            if (other.index < stage->index &&
+                (other.name == stage->base || std::to_string(other.index) == stage->base)) {
+                below = &other;
+            }
+        }
+        stage = below;
+    }
+    if (stage == nullptr || stage->base_kind != "image") {
+        return 0;
+    }
+    const auto base = std::ranges::find(plan.images, stage->base, &handoff::BaseImage::spelling);
+    return base == plan.images.end() ? 0 : base->layers.size();
 }
 
 /// The image out of buildah's storage, compressed once, where push will find it.
@@ -326,11 +367,10 @@ Result<handoff::Image> export_image(Workshop& shop, const std::string& id, const
                                    .size = image.size,
                                    .layers = image.layers,
                                    .base_images = std::move(bases)});
+    std::size_t inherited = inherited_layers(plan);
     for (frames::Layer layer : summary.layers) {
-        const bool inherited = std::ranges::any_of(plan.images, [&](const handoff::BaseImage& base) {
-            return std::ranges::find(base.layers, layer.digest) != base.layers.end();
-        });
-        layer.from = inherited ? frames::LayerOrigin::base : frames::LayerOrigin::own;
+        layer.from = inherited > 0 ? frames::LayerOrigin::base : frames::LayerOrigin::own;
+        inherited -= inherited > 0 ? 1 : 0;
         step.stream.emit(std::move(layer));
     }
     return image;

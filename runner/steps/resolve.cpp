@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <format>
 #include <set>
+#include <sys/stat.h>
 
 namespace slipway::steps {
 
@@ -64,6 +65,16 @@ Result<Found> find_dockerfile(int root, const std::string& context, const std::s
         auto fd = open_beneath(root, candidate, O_RDONLY | O_NONBLOCK);
         if (!fd && fd.error().cause.ends_with("No such file or directory")) {
             continue;
+        }
+        struct stat info{};
+        // A socket cannot be opened at all: no such device or address.
+        if (fd ? ::fstat(fd->get(), &info) != 0 || !S_ISREG(info.st_mode)
+               : fd.error().cause.contains("device or address")) {
+            Error error =
+                make_error(ErrorClass::build, code::dockerfile_issue, candidate + " is not a regular file",
+                           "name the Dockerfile with --dockerfile");
+            error.where = Where{.file = candidate, .line = 0, .column = 0, .quote = {}};
+            return fail(std::move(error));
         }
         TRY(fd);
         TRY_ASSIGN(std::string content, read_all(fd->get(), dockerfile::Limits::content_bytes));
@@ -187,6 +198,14 @@ Result<handoff::BaseImage> pin(const dockerfile::Dockerfile& file, const dockerf
     if (!resolved) {
         return fail(place(resolved.error()));
     }
+    if (!resolved->platform_matches) {
+        // buildah would pull it, then not find it for the platform it builds for.
+        return fail(
+            place(make_error(ErrorClass::build, code::cannot_pull_base_image,
+                             std::format("{} is made for {}, not for {}", image.spelling, resolved->platform,
+                                         image.platform.empty() ? platform : image.platform),
+                             "choose another base image, or FROM --platform")));
+    }
     if (!resolved->on_build.empty()) {
         step.warn("onbuild",
                   std::format(
@@ -232,7 +251,15 @@ Result<handoff::Plan> resolve(const cli::Resolve& params, const handoff::Source&
     const fs::path root = params.source.empty() ? fs::path(source.directory) : params.source;
     step.hello("resolve the Dockerfile in " + root.string());
     TRY(handoff::forget_from(step.state, "plan"));
-    TRY_ASSIGN(const Fd root_fd, open_directory(root));
+    auto opened_root = open_directory(root);
+    if (!opened_root) {
+        Error error = make_error(ErrorClass::usage, code::missing_or_invalid_argument,
+                                 "the source directory cannot be opened: " + root.string(),
+                                 "name it with --source, or mount the volume fetch wrote to at the same place");
+        error.cause = opened_root.error().cause;
+        return fail(std::move(error));
+    }
+    const Fd root_fd = std::move(*opened_root);
 
     TRY(refuse_climbing("context", params.context));
     const std::string context = relative_path(params.context);

@@ -99,6 +99,7 @@ class Ending {
         std::vector<handoff::NamedResult> results = step_.take_results();
         if (outcome) {
             outcome = write(results);
+            results.clear(); // told, and as far as possible written: not once more with the error's
         }
         if (!outcome) {
             fail_with(outcome.error(), results);
@@ -122,8 +123,8 @@ class Ending {
             step_.warn("results", "results could not be written: " + written.error().message);
         }
         stream_.flush_log();
-        stream_.emit(frame);
         step_.phase(frames::PhaseName::error);
+        stream_.emit(frame);
         exit_ = frame.exit;
         stream_.end(error.klass == ErrorClass::cancelled ? EndStatus::cancelled : EndStatus::failed,
                     frame.exit);

@@ -7,6 +7,7 @@
 #include "steps/output.hpp"
 #include "steps/steps.hpp"
 
+#include <algorithm>
 #include <optional>
 #include <unistd.h>
 
@@ -140,15 +141,21 @@ int run_steps(std::string_view name, const cli::Invocation& invocation, const Pa
     return runner(params);
 }
 
+/// One line that no terminal takes for commands: what a caller typed comes back in errors.
+std::string printable(std::string text) {
+    std::ranges::replace_if(text, [](unsigned char c) { return c < 0x20 || c == 0x7f; }, ' ');
+    return text;
+}
+
 } // namespace
 
 int report(const Error& error) {
-    std::string text = "slipway: " + error.message + "\n";
+    std::string text = "slipway: " + printable(error.message) + "\n";
     if (!error.cause.empty() && error.cause != error.message) {
-        text += "  cause: " + error.cause + "\n";
+        text += "  cause: " + printable(error.cause) + "\n";
     }
     if (!error.hint.empty()) {
-        text += "  hint: " + error.hint + "\n";
+        text += "  hint: " + printable(error.hint) + "\n";
     }
     static_cast<void>(write_all(STDERR_FILENO, text));
     return exit_status(error.klass);
@@ -173,7 +180,9 @@ int refuse(std::string_view verb, const Error& error) {
                   .stop = {}},
                  defaults, {}, [&](Step& refused) -> Status {
                      refused.hello("nothing: the command line was not understood");
-                     return fail(error);
+                     Error shown = error;
+                     shown.message = printable(shown.message);
+                     return fail(std::move(shown));
                  });
     }
     return report(error);

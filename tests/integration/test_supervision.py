@@ -31,15 +31,24 @@ def test_a_good_build_leaves_an_image_layout(slipway, ready, fake_buildah):
 
 @pytest.mark.parametrize("status", [1, 7, 125])
 def test_a_failing_build_is_classified(slipway, ready, fake_buildah, status):
-    done = build(slipway, fake_buildah("exit", status=status))
-    assert done.exit in (10, 16), done.story()
-    assert done.end["status"] == "failed"
+    done = build(slipway, fake_buildah("exit", status=status)).failed("build", "builderror")
+    assert done.error["child_exit"] == status
+    assert done.error["where"]["line"] == 3
+
+
+def test_a_buildah_that_is_not_there_is_the_pods(slipway, ready):
+    build(slipway, "/no/such/buildah").failed("pod", "buildrunerror")
+
+
+def test_a_recipe_this_pod_does_not_allow_is_refused(slipway, ready, fake_buildah):
+    done = slipway("build", f"--buildah={fake_buildah('ok')}", "--recipe=B").failed("usage", "missingorinvalidargument")
+    assert "recipe B" in done.error["message"]
 
 
 def test_a_killed_buildah_is_no_exit_code(slipway, ready, fake_buildah):
     done = build(slipway, fake_buildah("kill", signal=signal.SIGKILL))
-    assert done.exit not in (0, 137), done.story()
-    assert done.end["status"] == "failed"
+    done.failed("internal", "internalerror")
+    assert "signal 9" in done.error["message"] and "child_exit" not in done.error
 
 
 def test_a_grandchild_with_the_pipe_does_not_hold_the_build(slipway, ready, fake_buildah):
@@ -113,8 +122,8 @@ def test_results_are_written_also_after_a_failure(slipway, ready, fake_buildah, 
 
 
 def test_without_a_plan_there_is_no_build(slipway, fake_buildah):
-    done = build(slipway, fake_buildah("ok"))
-    assert done.exit in (2, 16), done.story()
+    done = build(slipway, fake_buildah("ok")).failed("usage", "missingorinvalidargument")
+    assert "plan.json" in done.error["message"]
 
 
 def test_the_environment_of_buildah_is_chosen(slipway, ready, fake_buildah):

@@ -2,7 +2,6 @@ import json
 import os
 import re
 import subprocess
-import time
 
 from conftest import BINARY
 
@@ -63,14 +62,3 @@ def test_a_fetch_over_tls_opens_no_shared_object(slipway, make_repository, git_r
     opened = re.findall(r'"([^"]*)"', trace.read_text())
     assert opened
     assert not [path for path in opened if re.search(r"\.so(\.|$)", path)]
-
-
-def test_it_starts_in_milliseconds(slipway):
-    best = min(_time(slipway) for _ in range(5))
-    assert best < 0.1, f"{best * 1000:.0f} ms"
-
-
-def _time(slipway):
-    started = time.monotonic()
-    assert slipway.plain("version").exit == 0
-    return time.monotonic() - started

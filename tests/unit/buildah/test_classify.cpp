@@ -45,6 +45,10 @@ TEST_CASE("a killed RUN is told from a failed one") {
     ending.exit_code = 1;
     CHECK(classify_failure(ending).klass == ErrorClass::build);
     CHECK(classify_failure(ending).message == "killed by a signal: RUN make");
+    CHECK_FALSE(classify_failure(ending).child_exit);
+    ending.helper_tail = {"subprocess exited on segmentation fault", "subprocess exited with status 1"};
+    CHECK(classify_failure(ending).message == "ended by a signal (segmentation fault): RUN make");
+    ending.helper_tail = {"subprocess exited on killed", "subprocess exited with status 1"};
     ending.oom_killed = true;
     CHECK(classify_failure(ending).code == code::out_of_memory);
     ending.helper_tail = {"subprocess exited with status 1"};

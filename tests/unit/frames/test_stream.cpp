@@ -274,6 +274,40 @@ TEST_CASE("past three quarters of the budget the log is thinned and its tail com
     CHECK(live + gaps <= printed);
 }
 
+TEST_CASE("many lines in one call are what they are one by one, thinned or not") {
+    for (const bool secret : {false, true}) {
+        Bench together(64 << 10);
+        Bench apart(64 << 10);
+        Stream one(together.options());
+        Stream other(apart.options());
+        if (secret) {
+            REQUIRE(together.redactor.add("hunter2hunter2"));
+            REQUIRE(apart.redactor.add("hunter2hunter2"));
+        }
+        one.emit(Hello{.build_id = "b"});
+        other.emit(Hello{.build_id = "b"});
+        for (int chunk = 0; chunk < 40; ++chunk) {
+            std::string block;
+            for (int number = 0; number < 50; ++number) {
+                const std::string line = number % 10 == 7   ? "\x1b[31mred\x1b[2K\x1b[0m"
+                                         : number % 10 == 8 ? std::string()
+                                         : number == 9      ? std::string(20'000, 'l')
+                                                       : "line " + std::to_string(number) + " hunter2hunter2";
+                other.log(Lane::out, line, LineEnd::newline, chunk);
+                block += (number == 0 ? "" : "\n") + line;
+            }
+            one.log(Lane::out, block, LineEnd::newline, chunk);
+            together.clock.advance(1s);
+            apart.clock.advance(1s);
+        }
+        one.end(EndStatus::succeeded, 0);
+        other.end(EndStatus::succeeded, 0);
+        CHECK(one.totals().dropped > 0);
+        CHECK((one.totals().redactions > 0) == secret);
+        CHECK(together.output.all() == apart.output.all());
+    }
+}
+
 TEST_CASE("a begun line gets its last piece although the budget ran out in the middle") {
     Bench bench(std::uint64_t{64} << 10U);
     Stream stream(bench.options());

@@ -11,7 +11,8 @@ namespace {
 struct Splitting {
     Recorder recorder;
     LineSplitter splitter;
-    explicit Splitting(std::size_t longest = 64) : splitter(Line{}, longest, recorder.on_line) {}
+    explicit Splitting(std::size_t longest = 64, bool blocks = false)
+        : splitter(Line{}, longest, recorder.on_line, blocks) {}
 
     /// Text and end of each piece, ends as \n, \r and ~ for partial.
     [[nodiscard]] std::string shown() const {
@@ -46,6 +47,37 @@ TEST_CASE("Where the chunks are cut makes no difference") {
         }
         pieces.splitter.finish();
         CHECK(pieces.shown() == whole.shown());
+    }
+}
+
+TEST_CASE("Blocks hold the whole lines of a chunk, and the same text however it is cut") {
+    const std::string text = "one\n\ntwo\nthree\n10%\r20%\r\nfour\nfi" + std::string(80, 'x') + "ve\nrest";
+    Splitting block(64, true);
+    block.splitter.feed("one\n\ntwo\nthr");
+    block.splitter.feed("ee\nfour\nfive\n");
+    block.splitter.feed("10%\r20%\r\nrest");
+    block.splitter.finish();
+    CHECK(block.shown() == "one\n\ntwo\\nthree\\nfour\nfive\\n10%\\r20%\\nrest~");
+
+    const auto flat = [](const Splitting& splitting) {
+        std::string all;
+        for (const auto& line : splitting.recorder.lines) {
+            all += line.text + (line.end == LineEnd::newline           ? "\n"
+                                : line.end == LineEnd::carriage_return ? "\r"
+                                                                       : "");
+        }
+        return all;
+    };
+    Splitting lines;
+    lines.splitter.feed(text);
+    lines.splitter.finish();
+    for (std::size_t size = 1; size <= text.size(); ++size) {
+        Splitting pieces(64, true);
+        for (std::size_t at = 0; at < text.size(); at += size) {
+            pieces.splitter.feed(std::string_view(text).substr(at, size));
+        }
+        pieces.splitter.finish();
+        CHECK(flat(pieces) == flat(lines));
     }
 }
 
