@@ -54,7 +54,7 @@ void skip_platform(std::string_view& text) {
         return;
     }
     const std::size_t end = text.find("] ");
-    if (end == std::string_view::npos || end > 64) {
+    if (end > 64) {
         return;
     }
     const std::string_view inside = text.substr(1, end - 1);

@@ -188,7 +188,7 @@ void OptionTable::texts(std::string name, std::vector<std::string>& target, std:
          }});
 }
 
-void OptionTable::pairs(std::string name, std::map<std::string, std::string>& target, std::string help,
+void OptionTable::pairs(const std::string& name, std::map<std::string, std::string>& target, std::string help,
                         std::string type) {
     add({.name = name,
          .type = std::move(type),
@@ -204,7 +204,7 @@ void OptionTable::pairs(std::string name, std::map<std::string, std::string>& ta
          }});
 }
 
-void OptionTable::paths(std::string name, std::vector<std::pair<std::string, std::filesystem::path>>& target,
+void OptionTable::paths(const std::string& name, std::vector<std::pair<std::string, std::filesystem::path>>& target,
                         std::string help) {
     add({.name = name,
          .type = "NAME=PATH",

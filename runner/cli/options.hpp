@@ -37,9 +37,9 @@ class OptionTable {
     void texts(std::string name, std::vector<std::string>& target, std::string help,
                std::string type = "TEXT");
     /// NAME=VALUE, repeatable; the same name twice: the later wins.
-    void pairs(std::string name, std::map<std::string, std::string>& target, std::string help,
+    void pairs(const std::string& name, std::map<std::string, std::string>& target, std::string help,
                std::string type = "NAME=VALUE");
-    void paths(std::string name, std::vector<std::pair<std::string, std::filesystem::path>>& target,
+    void paths(const std::string& name, std::vector<std::pair<std::string, std::filesystem::path>>& target,
                std::string help);
     /// A name without dashes; one at most per table.
     void positional(std::string name, std::string& target, std::string help);

@@ -37,6 +37,9 @@ class Fold {
     /// without feed().
     [[nodiscard]] bool plain(std::string_view text) const noexcept;
 
+    /// True = nothing in `text`, which may be many lines, moves the cursor or begins an escape sequence.
+    [[nodiscard]] static bool calm(std::string_view text) noexcept;
+
     /// Takes bytes with their '\n' and '\r'.
     void feed(std::string_view bytes, Time now);
     /// An unfinished line and repainted rows come out.

@@ -21,7 +21,8 @@ void Tail::push(Line line, std::string_view text) {
     const std::size_t first = std::min(text.size(), capacity_ - next_);
     std::ranges::copy(text.substr(0, first), bytes_.begin() + static_cast<std::ptrdiff_t>(next_));
     std::ranges::copy(text.substr(first), bytes_.begin());
-    next_ = (next_ + text.size()) % capacity_;
+    next_ += text.size();
+    next_ -= next_ < capacity_ ? 0 : capacity_;
     used_ += text.size() + overhead;
     lines_.push_back(line);
     while (used_ > capacity_) {

@@ -28,8 +28,8 @@ std::size_t whole_characters(std::string_view text) noexcept {
     return text.size();
 }
 
-LineSplitter::LineSplitter(const Line& model, std::size_t longest_piece, const OnLine& sink)
-    : model_(model), longest_(std::max<std::size_t>(longest_piece, 16)), sink_(sink) {
+LineSplitter::LineSplitter(const Line& model, std::size_t longest_piece, const OnLine& sink, bool blocks)
+    : model_(model), longest_(std::max<std::size_t>(longest_piece, 16)), sink_(sink), blocks_(blocks) {
     held_.reserve(longest_);
 }
 
@@ -74,7 +74,31 @@ void LineSplitter::complete(std::string_view text, LineEnd end) {
     }
 }
 
+/// Hands out the whole lines of `bytes` as one, if no '\r' is among them; returns the rest.
+std::string_view LineSplitter::feed_block(std::string_view bytes) {
+    if (return_held_ || bytes.contains('\r')) {
+        return bytes;
+    }
+    if (!held_.empty()) {
+        const std::size_t newline = bytes.find('\n');
+        if (newline == std::string_view::npos) {
+            return bytes;
+        }
+        complete(bytes.substr(0, newline), LineEnd::newline);
+        bytes.remove_prefix(newline + 1);
+    }
+    const std::size_t last = bytes.rfind('\n');
+    if (last != std::string_view::npos) {
+        emit(bytes.substr(0, last), LineEnd::newline);
+        bytes.remove_prefix(last + 1);
+    }
+    return bytes;
+}
+
 void LineSplitter::feed(std::string_view bytes) {
+    if (blocks_) {
+        bytes = feed_block(bytes);
+    }
     if (bytes.empty()) {
         return;
     }

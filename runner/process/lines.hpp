@@ -13,7 +13,8 @@ namespace slipway::process {
 class LineSplitter {
   public:
     /// `model` is what every Line of this splitter looks like but for text and end. `sink` must outlive it.
-    LineSplitter(const Line& model, std::size_t longest_piece, const OnLine& sink);
+    /// `blocks`: whole lines that arrive together leave together, see Command::blocks.
+    LineSplitter(const Line& model, std::size_t longest_piece, const OnLine& sink, bool blocks = false);
 
     void feed(std::string_view bytes);
     /// The writer has been silent: hands out what is held.
@@ -25,6 +26,7 @@ class LineSplitter {
     void set_writer_known(bool known) noexcept { model_.writer_known = known; }
 
   private:
+    std::string_view feed_block(std::string_view bytes);
     std::string_view shed(std::string_view text);
     void complete(std::string_view text, LineEnd end);
     void emit(std::string_view text, LineEnd end);
@@ -32,6 +34,7 @@ class LineSplitter {
     Line model_;
     std::size_t longest_;
     const OnLine& sink_;
+    bool blocks_;
     std::string held_;         ///< begin of a line whose end has not come yet; at most longest_ bytes
     bool return_held_ = false; ///< a '\r' came after held_; what follows decides what it meant
 };

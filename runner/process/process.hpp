@@ -41,7 +41,8 @@ enum class LineEnd {
     partial ///< cut: over-long, or nothing more came for 250 ms, or the stream ended without a newline
 };
 
-/// One piece of output. Raw bytes, terminators removed, never longer than Limits::longest_piece.
+/// One piece of output. Raw bytes, terminators removed, never longer than Limits::longest_piece (but see
+/// Command::blocks).
 struct Line {
     Stream stream = Stream::out;
     std::string_view text{}; ///< valid during the callback only
@@ -63,6 +64,9 @@ struct Command {
     /// by its writer and pieces of different writers are never joined into one line. (A child can not open
     /// /dev/stdout then: Linux refuses that for sockets.)
     bool tell_writers = false;
+    /// Whole lines that writers other than the main one print together on stdout come as one Line, which has
+    /// '\n' inside and may be as long as what was read at once. For those who do not look at each.
+    bool blocks = false;
 };
 
 struct Limits {

@@ -19,9 +19,9 @@ constexpr Milliseconds longest_silence{250};
 /// stdout, stderr.
 class LineSink final : public Sink {
   public:
-    LineSink(const Limits& limits, const OnLine& on_line)
+    LineSink(const Limits& limits, const OnLine& on_line, bool blocks)
         : lanes_{Lane(Line{.stream = Stream::out, .from_main = true, .writer_known = true}, limits, on_line),
-                 Lane(Line{.stream = Stream::out}, limits, on_line),
+                 Lane(Line{.stream = Stream::out}, limits, on_line, blocks),
                  Lane(Line{.stream = Stream::err}, limits, on_line)} {}
 
     void take(const Source& source, std::string_view bytes) override {
@@ -60,8 +60,8 @@ class LineSink final : public Sink {
 
   private:
     struct Lane {
-        Lane(const Line& model, const Limits& limits, const OnLine& on_line)
-            : splitter(model, limits.longest_piece, on_line) {}
+        Lane(const Line& model, const Limits& limits, const OnLine& on_line, bool blocks = false)
+            : splitter(model, limits.longest_piece, on_line, blocks) {}
         LineSplitter splitter;
         TimePoint last;
     };
@@ -91,7 +91,7 @@ class CaptureSink final : public Sink {
 
 Result<Exit> run(const Command& command, const Limits& limits, const StopToken& stop, const OnLine& on_line,
                  const OnTick& on_tick) {
-    LineSink sink(limits, on_line);
+    LineSink sink(limits, on_line, command.tell_writers && command.blocks);
     return supervise(command, limits, stop, sink, on_tick);
 }
 
