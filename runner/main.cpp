@@ -87,8 +87,7 @@ class StopWatch {
 
 int run(int argc, char** argv) {
     const auto environment = [](const std::string& name) {
-        const char* value =
-            std::getenv(name.c_str()); // NOLINT(concurrency-mt-unsafe): only read, before threads
+        const char* value = std::getenv(name.c_str());
         return std::string(value != nullptr ? value : "");
     };
     const auto invocation = cli::parse(std::vector<std::string>(argv + 1, argv + argc), environment);

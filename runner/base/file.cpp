@@ -105,8 +105,7 @@ Result<Fd> open_directory(const fs::path& path) {
 Result<TemporaryDirectory> TemporaryDirectory::create(std::string_view prefix, const fs::path& parent) {
     fs::path base = parent;
     if (base.empty()) {
-        const char* tmpdir =
-            std::getenv("TMPDIR"); // NOLINT(concurrency-mt-unsafe): the environment is never changed
+        const char* tmpdir = std::getenv("TMPDIR");
         base = tmpdir != nullptr && *tmpdir != '\0' ? tmpdir : "/tmp";
     }
     std::string path = (base / (std::string(prefix) + "XXXXXX")).string();

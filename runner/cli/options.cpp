@@ -204,7 +204,8 @@ void OptionTable::pairs(const std::string& name, std::map<std::string, std::stri
          }});
 }
 
-void OptionTable::paths(const std::string& name, std::vector<std::pair<std::string, std::filesystem::path>>& target,
+void OptionTable::paths(const std::string& name,
+                        std::vector<std::pair<std::string, std::filesystem::path>>& target,
                         std::string help) {
     add({.name = name,
          .type = "NAME=PATH",

@@ -31,7 +31,7 @@ std::string safe_part(std::string_view text) {
     return out.empty() ? "_" : out;
 }
 
-Error cannot_write(std::string what, int err) {
+Error cannot_write(const std::string& what, int err) {
     Error error = errno_error(what, err);
     error.message = std::format("the whole log cannot be kept: {}", error.cause);
     return error;

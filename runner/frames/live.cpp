@@ -48,7 +48,7 @@ std::string ticking(LiveView::TimePoint::duration elapsed) {
 
 std::optional<TerminalSize> terminal_size(int fd) {
     // Read once, by whoever builds the view, before there are threads that could change it.
-    const char* term = std::getenv("TERM"); // NOLINT(concurrency-mt-unsafe)
+    const char* term = std::getenv("TERM");
     if (::isatty(fd) != 1 || term == nullptr || *term == '\0' || std::string_view(term) == "dumb") {
         return std::nullopt;
     }

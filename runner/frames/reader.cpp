@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 #include <poll.h>
 #include <span>
+#include <system_error>
 #include <unistd.h>
 #include <zstd.h>
 
@@ -280,7 +281,8 @@ struct StreamReader::Impl {
                 pollfd waiting{.fd = fd.get(), .events = POLLIN, .revents = 0};
                 ::poll(&waiting, 1, -1);
             } else if (errno != EINTR) {
-                return unreadable(std::format("cannot read {}", name), std::strerror(errno));
+                return unreadable(std::format("cannot read {}", name),
+                                  std::generic_category().message(errno));
             }
         }
     }
@@ -363,10 +365,11 @@ struct StreamReader::Impl {
                     break;
                 }
                 auto more = refill();
+                const bool over = !more || !*more;
                 if (!more) {
                     ending = std::move(more).error();
                 }
-                if (!more || !*more) {
+                if (over) {
                     state = State::ended;
                     chunk = {};
                     break;
@@ -423,7 +426,7 @@ Result<StreamReader> StreamReader::open(const std::filesystem::path& path) {
                          : ::open(path.c_str(), O_RDONLY | O_CLOEXEC));
     const std::string name = standard_input ? "standard input" : to_valid_utf8(path.native());
     if (!fd) {
-        return unreadable(std::format("cannot open {}", name), std::strerror(errno));
+        return unreadable(std::format("cannot open {}", name), std::generic_category().message(errno));
     }
     return from_fd(std::move(fd), name);
 }

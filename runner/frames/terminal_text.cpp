@@ -243,7 +243,7 @@ std::vector<std::string> wrap(std::string_view text, std::size_t columns, bool w
     std::string active; // colour in force, to be taken up again
     std::size_t used = 0;
     std::size_t space = std::string::npos; // where the row could be broken
-    const auto finish_row = [&](std::string rest) {
+    const auto finish_row = [&](const std::string& rest) {
         if (!active.empty()) {
             row += reset;
         }

@@ -163,7 +163,6 @@ Result<ProxyRules> ProxyRules::parse(const Lookup& lookup) {
 }
 
 Result<ProxyRules> ProxyRules::from_environment() {
-    // NOLINTNEXTLINE(concurrency-mt-unsafe): the environment is never changed
     return parse([](const char* name) -> const char* { return std::getenv(name); });
 }
 
@@ -213,7 +212,6 @@ std::vector<std::string> ProxyRules::secrets() const {
 Result<Options> Options::from_environment() {
     Options options;
     TRY_ASSIGN(options.proxies, ProxyRules::from_environment());
-    // NOLINTNEXTLINE(concurrency-mt-unsafe): the environment is never changed
     if (const char* file = std::getenv("SSL_CERT_FILE"); file != nullptr) {
         options.ssl_cert_file = file;
     }

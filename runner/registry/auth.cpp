@@ -72,7 +72,7 @@ Result<AuthFile> AuthFile::load(const std::filesystem::path& path) {
 }
 
 Result<AuthFile> AuthFile::parse(std::string_view text, std::string_view name) {
-    const auto invalid = [&](std::string why) {
+    const auto invalid = [&](const std::string& why) {
         return fail(
             ErrorClass::usage, code::missing_or_invalid_argument,
             "the credentials in " + std::string(name) + " cannot be used: " + why,

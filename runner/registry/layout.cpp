@@ -55,7 +55,7 @@ Status collect(const Layout& layout, std::string_view digest, std::string_view d
 
 } // namespace
 
-Error layout_error(std::string why, std::string cause) {
+Error layout_error(const std::string& why, std::string cause) {
     Error error =
         make_error(ErrorClass::build, code::push_issue, "the built image cannot be pushed: " + one_line(why),
                    "build again; something may have changed the image layout after it was written");

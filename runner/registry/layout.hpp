@@ -52,6 +52,6 @@ struct UploadPlan {
 Result<UploadPlan> plan_upload(const Layout& layout, std::string_view digest);
 
 /// The error for a layout that is not as it should be.
-Error layout_error(std::string why, std::string cause = {});
+Error layout_error(const std::string& why, std::string cause = {});
 
 } // namespace slipway::registry

@@ -68,7 +68,7 @@ Endpoint endpoint(std::string_view name, bool insecure, bool mirror) {
 } // namespace
 
 Status RegistriesConf::add(std::string_view text, std::string_view name) {
-    const auto invalid = [&](std::string why) {
+    const auto invalid = [&](const std::string& why) {
         return fail(ErrorClass::usage, code::missing_or_invalid_argument,
                     std::string(name) + " is not a usable registries.conf: " + why,
                     "see containers-registries.conf(5), version 2");

@@ -12,7 +12,7 @@ namespace slipway::steps {
 namespace fs = std::filesystem;
 
 std::string environment(const char* name) {
-    const char* value = std::getenv(name); // NOLINT(concurrency-mt-unsafe): nobody changes the environment
+    const char* value = std::getenv(name);
     return value != nullptr ? value : "";
 }
 

@@ -51,7 +51,7 @@ Result<handoff::Pushed> push(const cli::Push& params, const handoff::Image& imag
     step.hello(params.skip ? "push nothing: --skip" : "push to " + params.image);
     TRY(handoff::forget_from(step.state, "pushed"));
     if (params.skip) {
-        const handoff::Pushed nothing{.digest = image.manifest_digest, .references = {}};
+        handoff::Pushed nothing{.digest = image.manifest_digest, .references = {}};
         TRY(handoff::write(step.state, nothing));
         step.result("IMAGE_DIGEST", image.manifest_digest);
         return nothing;

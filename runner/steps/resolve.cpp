@@ -253,9 +253,10 @@ Result<handoff::Plan> resolve(const cli::Resolve& params, const handoff::Source&
     TRY(handoff::forget_from(step.state, "plan"));
     auto opened_root = open_directory(root);
     if (!opened_root) {
-        Error error = make_error(ErrorClass::usage, code::missing_or_invalid_argument,
-                                 "the source directory cannot be opened: " + root.string(),
-                                 "name it with --source, or mount the volume fetch wrote to at the same place");
+        Error error =
+            make_error(ErrorClass::usage, code::missing_or_invalid_argument,
+                       "the source directory cannot be opened: " + root.string(),
+                       "name it with --source, or mount the volume fetch wrote to at the same place");
         error.cause = opened_root.error().cause;
         return fail(std::move(error));
     }

@@ -11,7 +11,7 @@ fs::path work_directory(const fs::path& wish) {
         return wish;
     }
     std::error_code ignored;
-    const fs::path standard = "/slipway/work";
+    fs::path standard = "/slipway/work";
     if (fs::is_directory(standard, ignored)) {
         return standard;
     }
