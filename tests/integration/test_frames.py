@@ -1,6 +1,8 @@
 """`slipway frames`: the contract, checked by the program itself."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
@@ -55,3 +57,30 @@ def test_render_shows_an_error_with_its_hint(slipway):
     done = slipway("fetch", "--url=http://no-such-host.invalid/project.git", "--retries=0")
     shown = slipway.plain("frames", "render", "-", stdin=done.out)
     assert done.error["message"].encode() in shown.out
+
+
+def mutations(frame):
+    """The payload with each member left out, or of another type."""
+    kind = frame["kind"]
+    for name, value in frame[kind].items():
+        yield {**frame, kind: {key: other for key, other in frame[kind].items() if key != name}}
+        for wrong in (None, [], {"a": 1}, -1.5, "x", True):
+            # A number for a number, and a text for a text, may be right or wrong: not what is compared here.
+            same = isinstance(wrong, bool) is isinstance(value, bool) and isinstance(value, type(wrong))
+            if not same and not (isinstance(wrong, float) and isinstance(value, int)):
+                yield {**frame, kind: {**frame[kind], name: wrong}}
+
+
+def test_the_schema_and_the_check_agree_on_every_member(slipway):
+    """Golden frames come from the program's own encoder, so types, schema and check are held together here."""
+    from stream import validator
+
+    schema = validator()
+    golden = Path(__file__).resolve().parents[1] / "unit/frames/golden/kinds.jsonl"
+    for whole in map(json.loads, golden.read_text().splitlines()):
+        lines = [whole, *mutations(whole)]
+        stream = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
+        checked = slipway.plain("frames", "check", "-", stdin=stream.encode())
+        found = {int(at) for at in re.findall(rb"^line (\d+): member: ", checked.out, re.M)}
+        for number, line in enumerate(lines, 1):
+            assert schema.is_valid(line) is (number not in found), (line["kind"], line[line["kind"]])
