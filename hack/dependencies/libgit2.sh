@@ -1,21 +1,8 @@
 #!/bin/sh
-# Builds libgit2 VERSION (a Debian source package version) as a static library into /usr/local.
-# Runs inside the image's dependencies stage, as root; needs Debian's mirror and nothing else.
+# Builds libgit2 (VERSION: a Debian source package version) as a static library into /usr/local.
 set -eu
-version=$1
-work=$(mktemp -d)
-cd "$work"
-# deb-src beside whatever sources the base image was made with.
-if [ -f /etc/apt/sources.list.d/debian.sources ]; then
-    sed 's/^Types:.*/Types: deb-src/' /etc/apt/sources.list.d/debian.sources >/etc/apt/sources.list.d/source.sources
-else
-    sed -n 's/^deb /deb-src /p' /etc/apt/sources.list >/etc/apt/sources.list.d/source.list
-fi
-apt-get update -qq
-DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends dpkg-dev libllhttp-dev
-apt-get source -qq "libgit2=$version"
-cd libgit2-*/
-ls deps
+. "$(dirname "$0")/debian-source.sh"
+debian_source libgit2 "$1" libllhttp-dev
 cmake -S . -B build -G Ninja \
     -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_C_FLAGS="-g1 -ffunction-sections -fdata-sections" \
     -DCMAKE_INSTALL_PREFIX=/usr/local -DCMAKE_POSITION_INDEPENDENT_CODE=ON \
@@ -25,5 +12,4 @@ cmake -S . -B build -G Ninja \
     -DUSE_HTTP_PARSER=llhttp -DUSE_ICONV=OFF
 cmake --build build
 cmake --install build
-cd /
-rm -rf "$work" /var/lib/apt/lists/*
+debian_source_done

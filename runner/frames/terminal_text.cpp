@@ -276,7 +276,7 @@ std::vector<std::string> wrap(std::string_view text, std::size_t columns, bool w
                 rest = row.substr(space + 1);
                 row.resize(space);
             }
-            finish_row(std::move(rest));
+            finish_row(rest);
         }
         if (words && c == ' ' && used * 2 >= columns) {
             space = row.size();

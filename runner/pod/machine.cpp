@@ -92,13 +92,17 @@ std::optional<std::uint64_t> less(std::optional<std::uint64_t> whole, std::optio
     return whole ? std::optional(*whole - std::min(*whole, part.value_or(0))) : std::nullopt;
 }
 
+/// Our own group below `mount` where `file` is there, else the mount itself: inside a container the path in
+/// /proc/self/cgroup may be the host's.
+fs::path group_directory(const fs::path& mount, const std::string& path, const char* file) {
+    fs::path own = mount / path.substr(std::min<std::size_t>(path.size(), path.find_first_not_of('/')));
+    std::error_code ignored;
+    return fs::exists(own / file, ignored) ? own : mount;
+}
+
 CgroupMemory read_version_two(const fs::path& mount, const std::string& path) {
     CgroupMemory memory;
-    fs::path directory = mount / path.substr(std::min<std::size_t>(path.size(), path.find_first_not_of('/')));
-    std::error_code ignored;
-    if (!fs::exists(directory / "memory.current", ignored)) {
-        directory = mount;
-    }
+    const fs::path directory = group_directory(mount, path, "memory.current");
     memory.current = read_number(directory / "memory.current");
     if (!memory.current) {
         return memory;
@@ -123,11 +127,7 @@ CgroupMemory read_version_two(const fs::path& mount, const std::string& path) {
 CgroupMemory read_version_one(const fs::path& mount, const std::string& path) {
     constexpr std::uint64_t unlimited = 1ULL << 60U; // the kernel says "none" with a number near 2^63
     CgroupMemory memory;
-    fs::path directory = mount / path.substr(std::min<std::size_t>(path.size(), path.find_first_not_of('/')));
-    std::error_code ignored;
-    if (!fs::exists(directory / "memory.usage_in_bytes", ignored)) {
-        directory = mount;
-    }
+    const fs::path directory = group_directory(mount, path, "memory.usage_in_bytes");
     memory.current = read_number(directory / "memory.usage_in_bytes");
     if (!memory.current) {
         return memory;
