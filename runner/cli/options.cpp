@@ -25,12 +25,17 @@ std::string environment_name(std::string_view option) {
     return name;
 }
 
-Result<std::pair<std::string, std::string>> split_pair(std::string_view name, const std::string& value) {
-    const auto at = value.find('=');
-    if (at == 0 || at == std::string::npos) {
-        return wrong(name, value, "NAME=VALUE");
+/// Hands each NAME=VALUE to `keep`, split.
+template <class Keep>
+Status each_pair(std::string_view name, const std::vector<std::string>& values, const Keep& keep) {
+    for (const std::string& value : values) {
+        const auto at = value.find('=');
+        if (at == 0 || at == std::string::npos) {
+            return wrong(name, value, "NAME=VALUE");
+        }
+        keep(value.substr(0, at), value.substr(at + 1));
     }
-    return std::pair(value.substr(0, at), value.substr(at + 1));
+    return {};
 }
 
 template <class Integer> Result<Integer> parse_integer(std::string_view text) {
@@ -196,11 +201,9 @@ void OptionTable::pairs(const std::string& name, std::map<std::string, std::stri
          .help = std::move(help),
          .repeatable = true,
          .set = [&target, name](const auto& values) -> Status {
-             for (const std::string& value : values) {
-                 TRY_ASSIGN(auto pair, split_pair(name, value));
-                 target.insert_or_assign(std::move(pair.first), std::move(pair.second));
-             }
-             return {};
+             return each_pair(name, values, [&target](std::string key, std::string value) {
+                 target.insert_or_assign(std::move(key), std::move(value));
+             });
          }});
 }
 
@@ -213,11 +216,9 @@ void OptionTable::paths(const std::string& name,
          .help = std::move(help),
          .repeatable = true,
          .set = [&target, name](const auto& values) -> Status {
-             for (const std::string& value : values) {
-                 TRY_ASSIGN(auto pair, split_pair(name, value));
-                 target.emplace_back(std::move(pair.first), std::move(pair.second));
-             }
-             return {};
+             return each_pair(name, values, [&target](std::string key, std::string value) {
+                 target.emplace_back(std::move(key), std::move(value));
+             });
          }});
 }
 

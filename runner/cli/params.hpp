@@ -74,8 +74,8 @@ struct Build {
     std::string recipe = "auto";
     std::string storage = "auto";
     std::string format = "auto"; ///< auto, oci, docker
-    std::vector<std::string> labels;
-    std::vector<std::string> annotations;
+    std::map<std::string, std::string> labels;
+    std::map<std::string, std::string> annotations;
     std::vector<std::string> secrets; ///< id=…,src=…
     std::filesystem::path buildah;    ///< program; empty = buildah on PATH
     Registry registry;

@@ -63,8 +63,8 @@ void bind(OptionTable& table, Build& build) {
     table.choice("storage", build.storage, {"auto", "overlay", "fuse-overlayfs", "vfs"}, "storage driver");
     table.choice("format", build.format, {"auto", "oci", "docker"},
                  "image format; auto keeps what OCI would lose");
-    table.texts("label", build.labels, "image label", "NAME=VALUE");
-    table.texts("annotation", build.annotations, "manifest annotation", "NAME=VALUE");
+    table.pairs("label", build.labels, "image label");
+    table.pairs("annotation", build.annotations, "manifest annotation");
     table.texts("secret", build.secrets, "secret for RUN --mount=type=secret", "id=ID,src=PATH");
     table.path("buildah", build.buildah, "buildah program (buildah on PATH)");
 }

@@ -78,15 +78,6 @@ std::vector<std::string> child_environment(const pod::Home& home, const pod::Rec
     return result;
 }
 
-Result<std::pair<std::string, std::string>> name_value(std::string_view option, const std::string& text) {
-    const auto at = text.find('=');
-    if (at == 0 || at == std::string::npos) {
-        return fail(ErrorClass::usage, code::missing_or_invalid_argument,
-                    std::format("--{}: '{}' is not NAME=VALUE", option, text), "write NAME=VALUE");
-    }
-    return std::pair(text.substr(0, at), text.substr(at + 1));
-}
-
 /// id=ID,src=PATH: the file's content is registered, so that a RUN that prints it prints ***.
 Result<buildah::SecretFile> secret_file(const std::string& text, Step& step) {
     buildah::SecretFile secret;
@@ -205,14 +196,8 @@ Result<buildah::Build> build_options(Workshop& shop, const handoff::Plan& plan, 
     options.layers = false; // nothing of this storage outlives the step: intermediate images would only cost
     options.build_args = {plan.build_args.begin(), plan.build_args.end()};
     options.target = plan.target;
-    for (const std::string& label : params.labels) {
-        TRY_ASSIGN(auto pair, name_value("label", label));
-        options.labels.push_back(std::move(pair));
-    }
-    for (const std::string& annotation : params.annotations) {
-        TRY_ASSIGN(auto pair, name_value("annotation", annotation));
-        options.annotations.push_back(std::move(pair));
-    }
+    options.labels = {params.labels.begin(), params.labels.end()};
+    options.annotations = {params.annotations.begin(), params.annotations.end()};
     for (const std::string& secret : params.secrets) {
         TRY_ASSIGN(auto file, secret_file(secret, shop.step));
         options.secrets.push_back(std::move(file));

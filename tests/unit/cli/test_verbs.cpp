@@ -111,6 +111,7 @@ TEST_CASE("what is not understood is refused by name") {
     CHECK(refused({"fetch", "--url=u", "stray"}).message.contains("stray"));
     CHECK(refused({"fetch", "--url=u", "--timeout=soon"}).message.contains("soon"));
     CHECK(refused({"build", "--recipe=Z"}).message.contains("Z"));
+    CHECK(refused({"build", "--label=bare"}).message.contains("--label: 'bare'"));
     CHECK(refused({"resolve", "--build-arg=NOVALUE"}).message.contains("NOVALUE"));
     CHECK(refused({"frames", "paint"}).message.contains("paint"));
     CHECK(refused({"run", "--url=u"}).message.contains("--image"));
