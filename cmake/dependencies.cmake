@@ -36,6 +36,11 @@ slipway_find(git2 git2.h git2)
 target_link_libraries(dep_ssh2 INTERFACE OpenSSL::SSL OpenSSL::Crypto ZLIB::ZLIB)
 target_link_libraries(dep_git2 INTERFACE dep_ssh2 dep_llhttp OpenSSL::SSL OpenSSL::Crypto ZLIB::ZLIB Threads::Threads)
 
+slipway_find(bz2 bzlib.h bz2)
+slipway_find(lzma lzma.h lzma)
+slipway_find(archive archive.h archive)
+target_link_libraries(dep_archive INTERFACE dep_zstd dep_bz2 dep_lzma ZLIB::ZLIB)
+
 # cpp-httplib: Debian ships its header split, the other half in a shared library. The whole header
 # (hack/dependencies/httplib.sh puts it into /usr/local) needs no library and is what the static binary takes.
 find_path(httplib_INCLUDE httplib.h REQUIRED)

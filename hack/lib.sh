@@ -266,6 +266,14 @@ dev() {
         "$DEV_IMAGE" "$@"
 }
 
+# compilers: compilers at once; each may take a gigabyte.
+compilers() {
+    local cores memory
+    cores=$(nproc)
+    memory=$(awk '/^MemAvailable/ {print int($2 / 1000000)}' /proc/meminfo)
+    echo $((memory < cores ? (memory > 0 ? memory : 1) : cores))
+}
+
 version_of() { sed -n 's/^project(slipway VERSION \([0-9.]*\).*/\1/p' "$top/CMakeLists.txt"; }
 
 # commit_of: the commit the tree stands on, with -dirty where it differs.
