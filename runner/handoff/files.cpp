@@ -157,10 +157,12 @@ class Members {
     static void read_members(Members& in, BaseImage& image) {
         in.text("spelling", image.spelling)
             .text("pinned", image.pinned)
+            .text("name", image.name)
             .text("index-digest", image.index_digest);
         in.text("manifest-digest", image.manifest_digest).text("registry", image.registry);
         in.text("repository", image.repository).text("tag", image.tag).text("platform", image.platform);
         in.number("size", image.size).number("line", image.line).texts("layers", image.layers);
+        in.text("user", image.user).texts("env", image.env).texts("on-build", image.on_build);
     }
 
     const Json& object_;
@@ -258,6 +260,7 @@ Status write(const fs::path& state, const Plan& value) {
     for (const BaseImage& image : value.images) {
         images.push_back({{"spelling", image.spelling},
                           {"pinned", image.pinned},
+                          {"name", image.name},
                           {"index-digest", image.index_digest},
                           {"manifest-digest", image.manifest_digest},
                           {"registry", image.registry},
@@ -266,6 +269,9 @@ Status write(const fs::path& state, const Plan& value) {
                           {"platform", image.platform},
                           {"size", image.size},
                           {"line", image.line},
+                          {"user", image.user},
+                          {"env", image.env},
+                          {"on-build", image.on_build},
                           {"layers", image.layers}});
     }
     return store(state, "plan",

@@ -45,19 +45,23 @@ struct PlannedCommand {
     bool operator==(const PlannedCommand&) const = default;
 };
 
-/// A base image, pinned: `pinned` is pulled and given the name `spelling` in the build's own storage.
+/// A base image, pinned: `pinned` is pulled and given the name `name` in the build's own storage.
 struct BaseImage {
     std::string spelling;     ///< as in FROM, COPY --from or --mount=from, after expansion
     std::string pinned;       ///< repository@digest of the platform's manifest: what gets built on
+    std::string name;         ///< what `spelling` stands for: registry/repository[:tag][@digest]
     std::string index_digest; ///< of the manifest list the reference named; empty where there is none
     std::string manifest_digest;
     std::string registry;
     std::string repository; ///< without the registry
     std::string tag;        ///< empty when the reference had only a digest
     std::string platform;
-    std::uint64_t size = 0;          ///< sum of the compressed layers, bytes
-    int line = 0;                    ///< first use in the Dockerfile
-    std::vector<std::string> layers; ///< digests of its (compressed) layers
+    std::uint64_t size = 0;            ///< sum of the compressed layers, bytes
+    int line = 0;                      ///< first use in the Dockerfile
+    std::string user;                  ///< its USER; empty = root
+    std::vector<std::string> env;      ///< its ENV, NAME=VALUE each
+    std::vector<std::string> on_build; ///< its ONBUILD triggers
+    std::vector<std::string> layers;   ///< digests of its (compressed) layers
 
     bool operator==(const BaseImage&) const = default;
 };

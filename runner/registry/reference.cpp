@@ -160,6 +160,7 @@ Result<Reference> parse_reference(std::string_view text) {
         path = text.substr(first_slash + 1);
     } else {
         out.registry = "docker.io";
+        out.short_name = true;
     }
     if (out.registry == "index.docker.io" || out.registry == "registry-1.docker.io") {
         out.registry = "docker.io";

@@ -13,10 +13,11 @@
 namespace slipway::registry {
 
 struct Reference {
-    std::string registry;   ///< host or host:port, lower case: "docker.io", "localhost:5000", "[::1]:5000"
-    std::string repository; ///< "library/alpine"
-    std::string tag;        ///< empty when only a digest was given
-    std::string digest;     ///< "sha256:…" or empty
+    std::string registry;    ///< host or host:port, lower case: "docker.io", "localhost:5000", "[::1]:5000"
+    std::string repository;  ///< "library/alpine"
+    std::string tag;         ///< empty when only a digest was given
+    std::string digest;      ///< "sha256:…" or empty
+    bool short_name = false; ///< written without a registry; docker.io is then an assumption
 
     /// "docker.io/library/alpine".
     [[nodiscard]] std::string name() const { return registry + "/" + repository; }
@@ -25,7 +26,7 @@ struct Reference {
     /// name()@digest: what Tekton Chains and a Dockerfile pin by.
     [[nodiscard]] std::string with_digest(std::string_view other) const;
 
-    bool operator==(const Reference&) const = default;
+    bool operator==(const Reference& other) const { return text() == other.text(); }
 };
 
 /// Tag "latest" is assumed where neither tag nor digest stands. Error: usage/missingorinvalidargument,

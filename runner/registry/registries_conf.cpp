@@ -1,6 +1,7 @@
 #include "registry/registries_conf.hpp"
 
 #include "base/file.hpp"
+#include "registry/documents.hpp"
 
 #include <algorithm>
 
@@ -85,6 +86,25 @@ Status RegistriesConf::add(std::string_view text, std::string_view name) {
     }
     if (root["registries"].is_table()) {
         return invalid("it is written in the old version 1 form");
+    }
+    if (const toml::array* search = root["unqualified-search-registries"].as_array(); search != nullptr) {
+        search_.clear(); // a later file's list replaces an earlier one's
+        for (const toml::node& node : *search) {
+            const auto host = node.value<std::string>();
+            if (!host || !parse_reference(trimmed(*host) + "/x")) {
+                return invalid("unqualified-search-registries holds something that is no registry");
+            }
+            search_.push_back(trimmed(*host));
+        }
+    }
+    if (const toml::table* aliases = root["aliases"].as_table(); aliases != nullptr) {
+        for (const auto& [alias, node] : *aliases) {
+            const auto target = node.value<std::string>();
+            if (!target || (!target->empty() && !parse_reference(*target))) {
+                return invalid("the alias \"" + one_line(alias.str(), 100) + "\" names no image");
+            }
+            aliases_.insert_or_assign(std::string(alias.str()), *target);
+        }
     }
     const toml::array* list = root["registry"].as_array();
     if (list == nullptr) {
@@ -171,6 +191,31 @@ const RegistriesConf::Rule* RegistriesConf::find(std::string_view name) const {
         }
     }
     return best;
+}
+
+Result<std::vector<Reference>> RegistriesConf::meanings(std::string_view text) const {
+    TRY_ASSIGN(Reference usual, parse_reference(text));
+    if (!usual.short_name) {
+        return std::vector{std::move(usual)};
+    }
+    // What follows the name: ":tag", "@digest", both or neither. A short name has no port to mistake for a
+    // tag.
+    const std::size_t end = std::min(text.find_first_of(":@"), text.size());
+    const std::string_view name = text.substr(0, end);
+    const std::string_view rest = text.substr(end);
+    if (const auto alias = aliases_.find(name); alias != aliases_.end() && !alias->second.empty()) {
+        TRY_ASSIGN(Reference meant, parse_reference(alias->second + std::string(rest)));
+        return std::vector{std::move(meant)};
+    }
+    std::vector<Reference> out;
+    for (const std::string& host : search_) {
+        TRY_ASSIGN(Reference meant, parse_reference(host + "/" + std::string(text)));
+        out.push_back(std::move(meant));
+    }
+    if (out.empty()) {
+        out.push_back(std::move(usual));
+    }
+    return out;
 }
 
 Result<std::vector<Endpoint>>

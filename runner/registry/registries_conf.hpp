@@ -1,13 +1,16 @@
-// containers-registries.conf(5), version 2: where a repository really is, and whether TLS is checked there.
+// containers-registries.conf(5), version 2: what a short name means, where a repository really is, and
+// whether TLS is checked there.
 //
-// Read: [[registry]] prefix, location, insecure, blocked, mirror[].{location,insecure,pull-from-mirror},
-// mirror-by-digest-only. Not read: short-name aliases, unqualified-search-registries, credential helpers
-// (a Dockerfile's short names go to docker.io, which `resolve` says). "*.example.com" prefixes work.
+// Read: unqualified-search-registries, [aliases], [[registry]] prefix, location, insecure, blocked,
+// mirror[].{location,insecure,pull-from-mirror}, mirror-by-digest-only. "*.example.com" prefixes work.
+// Not read: short-name-mode (nobody is there to be asked), credential helpers.
 #pragma once
 
 #include "base/result.hpp"
+#include "registry/reference.hpp"
 
 #include <filesystem>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,6 +38,12 @@ class RegistriesConf {
     /// Adds one file's text; a later entry with the same prefix replaces an earlier one.
     Status add(std::string_view text, std::string_view name);
 
+    /// What `text` may stand for, in order of preference, never empty. A name that begins with a registry
+    /// stands for itself. A short one ("debian:13", "team/app") stands for its alias, else for itself in
+    /// each of the search registries, else, as with Docker, for an image of docker.io. Error: as
+    /// parse_reference has it.
+    [[nodiscard]] Result<std::vector<Reference>> meanings(std::string_view text) const;
+
     /// Where to read `registry`/`repository` from: mirrors first, the location itself last. `by_digest`: the
     /// reference has a digest. Error build/cannotpullbaseimage when the registry is blocked.
     [[nodiscard]] Result<std::vector<Endpoint>>
@@ -59,6 +68,8 @@ class RegistriesConf {
     };
     [[nodiscard]] const Rule* find(std::string_view name) const;
     std::vector<Rule> rules_;
+    std::map<std::string, std::string, std::less<>> aliases_; ///< an empty value takes an earlier one back
+    std::vector<std::string> search_;
 };
 
 } // namespace slipway::registry

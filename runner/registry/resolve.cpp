@@ -6,6 +6,7 @@
 #include "registry/documents.hpp"
 
 #include <algorithm>
+#include <optional>
 #include <sys/utsname.h>
 
 namespace slipway::registry {
@@ -230,6 +231,33 @@ Result<ResolvedImage> resolve_image(const Options& options, const Reference& ref
         last = std::move(image).error();
     }
     return fail(std::move(last));
+}
+
+Result<ResolvedImage> resolve_name(const Options& options, std::string_view name, std::string_view platform) {
+    TRY_ASSIGN(const std::vector<Reference> meanings, options.registries.meanings(name));
+    std::optional<Error> first;
+    for (const Reference& reference : meanings) {
+        auto image = resolve_image(options, reference, platform);
+        if (image) {
+            return image;
+        }
+        Error error = std::move(image).error();
+        const bool elsewhere = error.klass == ErrorClass::build || error.klass == ErrorClass::auth;
+        if (!elsewhere) {
+            return fail(std::move(error));
+        }
+        if (!first) {
+            first = std::move(error);
+        }
+    }
+    if (meanings.size() > 1) {
+        std::string others;
+        for (const Reference& reference : meanings) {
+            others += (others.empty() ? "" : ", ") + reference.name();
+        }
+        first->hint = "write the name with its registry; these were asked for: " + others;
+    }
+    return fail(std::move(*first));
 }
 
 } // namespace slipway::registry

@@ -63,4 +63,9 @@ struct ResolvedImage {
 Result<ResolvedImage> resolve_image(const Options& options, const Reference& reference,
                                     std::string_view platform);
 
+/// The first of a name's meanings (RegistriesConf::meanings) that there is. Only "not there" and "not
+/// allowed", which many registries say in its place, lead to the next: a registry that is out of order must
+/// not make another one's image of the same name be taken for the right one.
+Result<ResolvedImage> resolve_name(const Options& options, std::string_view name, std::string_view platform);
+
 } // namespace slipway::registry

@@ -175,11 +175,10 @@ Status pull_base(Workshop& shop, const handoff::BaseImage& image, const std::str
 /// Gives the pulled image the name the Dockerfile uses. The build then finds it locally and never asks a
 /// registry what the name means by now (docs/pods.md says why not --build-context).
 Status name_base(Workshop& shop, const handoff::BaseImage& image) {
-    TRY_ASSIGN(const registry::Reference spelled, registry::parse_reference(image.spelling));
-    if (!spelled.digest.empty()) {
+    if (image.name.contains('@')) {
         return {}; // found by its digest
     }
-    TRY_ASSIGN(auto argv, buildah::tag(shop.global, image.pinned, spelled.text()));
+    TRY_ASSIGN(auto argv, buildah::tag(shop.global, image.pinned, image.name));
     TRY_ASSIGN(const process::Captured tagged, shop.capture(std::move(argv)));
     if (!tagged.exit.success()) {
         return fail(buildah::classify_failure(captured_ending(buildah::Verb::other, tagged)));

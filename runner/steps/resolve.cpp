@@ -189,14 +189,22 @@ Result<handoff::BaseImage> pin(const dockerfile::Dockerfile& file, const dockerf
     }
     const std::string& wanted =
         override == params.base_image_overrides.end() ? image.spelling : override->second;
-    auto reference = registry::parse_reference(wanted);
-    if (!reference) {
-        return fail(place(reference.error()));
-    }
     auto resolved =
-        registry::resolve_image(options, *reference, image.platform.empty() ? platform : image.platform);
+        registry::resolve_name(options, wanted, image.platform.empty() ? platform : image.platform);
     if (!resolved) {
         return fail(place(resolved.error()));
+    }
+    const registry::Reference& reference = resolved->reference;
+    // The name buildah looks for where the Dockerfile writes this spelling.
+    registry::Reference name = reference;
+    if (&wanted != &image.spelling) {
+        auto meanings = options.registries.meanings(image.spelling);
+        if (!meanings) {
+            return fail(place(meanings.error()));
+        }
+        name = meanings->front();
+    } else if (reference.digest.empty() && registry::parse_reference(image.spelling)->short_name) {
+        step.stream.log(frames::Lane::err, std::format("{} stands for {}", image.spelling, reference.text()));
     }
     if (!resolved->platform_matches) {
         // buildah would pull it, then not find it for the platform it builds for.
@@ -216,18 +224,26 @@ Result<handoff::BaseImage> pin(const dockerfile::Dockerfile& file, const dockerf
     for (const registry::Layer& layer : resolved->layers) {
         layers.push_back(layer.digest);
     }
+    std::vector<std::string> env;
+    for (const auto& [variable, value] : resolved->env) {
+        env.push_back(variable + "=" + value);
+    }
     return handoff::BaseImage{.spelling = image.spelling,
                               // A digest the author wrote is what buildah will look for.
-                              .pinned = reference->with_digest(
-                                  reference->digest.empty() ? resolved->manifest_digest : reference->digest),
+                              .pinned = reference.with_digest(
+                                  reference.digest.empty() ? resolved->manifest_digest : reference.digest),
+                              .name = name.text(),
                               .index_digest = resolved->index_digest,
                               .manifest_digest = resolved->manifest_digest,
-                              .registry = reference->registry,
-                              .repository = reference->repository,
-                              .tag = reference->tag,
+                              .registry = reference.registry,
+                              .repository = reference.repository,
+                              .tag = reference.tag,
                               .platform = resolved->platform,
                               .size = resolved->size,
                               .line = line,
+                              .user = resolved->user,
+                              .env = std::move(env),
+                              .on_build = resolved->on_build,
                               .layers = std::move(layers)};
 }
 

@@ -27,6 +27,7 @@ handoff::Plan plan() {
         {.n = 1, .stage = 0, .position = 1, .line = 1, .keyword = "FROM", .text = "FROM debian:13"}};
     plan.images = {{.spelling = "debian:13",
                     .pinned = "docker.io/library/debian@sha256:00",
+                    .name = "docker.io/library/debian:13",
                     .index_digest = "",
                     .manifest_digest = "sha256:00",
                     .registry = "docker.io",
@@ -35,6 +36,9 @@ handoff::Plan plan() {
                     .platform = "linux/amd64",
                     .size = 1234567890123,
                     .line = 1,
+                    .user = "1000",
+                    .env = {"PATH=/bin", "EMPTY="},
+                    .on_build = {"RUN true"},
                     .layers = {"sha256:0a", "sha256:0b"}}};
     return plan;
 }

@@ -97,3 +97,45 @@ TEST_CASE("the drop-in directory is read after the file, in name order") {
     REQUIRE(conf);
     CHECK(show(conf->pull_endpoints("a.example", "x", false)) == "a.example/x!");
 }
+
+TEST_CASE("a short name stands for its alias, else for itself in the search registries, else in docker.io") {
+    const auto meant = [](const RegistriesConf& conf, std::string_view text) -> std::string {
+        const auto meanings = conf.meanings(text);
+        if (!meanings) {
+            return meanings.error().code;
+        }
+        std::string out;
+        for (const Reference& one : *meanings) {
+            out += (out.empty() ? "" : " ") + one.text();
+        }
+        return out;
+    };
+    CHECK(meant({}, "debian:13") == "docker.io/library/debian:13");
+    CHECK(meant({}, "team/app") == "docker.io/team/app:latest");
+
+    auto conf = of(R"(
+unqualified-search-registries = ["quay.io", "docker.io", "localhost:5000"]
+[aliases]
+fedora = "registry.example/fedora"
+"team/app" = "localhost:5000/team/app"
+centos = "quay.io/centos/centos"
+)");
+    const std::string digest = "@sha256:" + std::string(64, 'a');
+    CHECK(meant(conf, "fedora") == "registry.example/fedora:latest");
+    CHECK(meant(conf, "fedora:41") == "registry.example/fedora:41");
+    CHECK(meant(conf, "fedora:41" + digest) == "registry.example/fedora:41" + digest);
+    CHECK(meant(conf, "team/app") == "localhost:5000/team/app:latest");
+    CHECK(meant(conf, "debian") ==
+          "quay.io/debian:latest docker.io/library/debian:latest localhost:5000/debian:latest");
+    CHECK(meant(conf, "docker.io/library/fedora") == "docker.io/library/fedora:latest");
+    CHECK(meant(conf, "quay.io/fedora:1") == "quay.io/fedora:1");
+    CHECK(meant(conf, "Fedora") == code::missing_or_invalid_argument);
+
+    // A later file takes an alias back and has its own list.
+    REQUIRE(conf.add("unqualified-search-registries = []\n[aliases]\nfedora = \"\"\n", "later.conf"));
+    CHECK(meant(conf, "fedora") == "docker.io/library/fedora:latest");
+    CHECK(meant(conf, "centos") == "quay.io/centos/centos:latest");
+
+    CHECK_FALSE(conf.add("unqualified-search-registries = [\"no registry\"]", "x"));
+    CHECK_FALSE(conf.add("[aliases]\nx = \"HTTP://\"", "x"));
+}

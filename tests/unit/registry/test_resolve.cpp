@@ -225,3 +225,27 @@ TEST_CASE("plain http is used only where TLS need not be verified") {
     it.opts.registries = conf;
     CHECK(it.resolve(":multi"));
 }
+
+TEST_CASE("of a short name's meanings the first that is there is taken, but none behind a broken registry") {
+    Resolving there;
+    Resolving empty;
+    empty.registry.manifests.clear();
+    const auto search = [&](const std::string& first, const std::string& second) {
+        RegistriesConf conf;
+        REQUIRE(conf.add("unqualified-search-registries = [\"" + first + "\", \"" + second + "\"]", "test"));
+        there.opts.registries = conf;
+        return resolve_name(there.opts, "ns/app:single", "linux/amd64");
+    };
+    const auto found = search(empty.registry.host(), there.registry.host());
+    REQUIRE(found);
+    CHECK(found->reference.text() == there.registry.host() + "/ns/app:single");
+
+    const auto nowhere = search(empty.registry.host(), empty.registry.host());
+    REQUIRE_FALSE(nowhere);
+    CHECK(nowhere.error().klass == ErrorClass::build);
+    CHECK(nowhere.error().hint.contains("with its registry"));
+
+    const auto broken = search("localhost:1", there.registry.host());
+    REQUIRE_FALSE(broken);
+    CHECK(broken.error().klass == ErrorClass::network);
+}
