@@ -161,4 +161,34 @@ std::string to_valid_utf8(std::string_view bytes) {
     return out;
 }
 
+std::string one_line(std::string_view text, std::size_t limit) {
+    std::string out;
+    bool cut = false;
+    const auto blank = [&] {
+        if (!out.empty() && out.size() < limit) {
+            out += ' ';
+        }
+    };
+    while (!text.empty() && !cut) {
+        const Utf8Step step = utf8_step(text);
+        const std::string_view piece = step.valid ? text.substr(0, step.length) : "\xef\xbf\xbd";
+        text.remove_prefix(step.length);
+        const auto first = static_cast<unsigned char>(piece[0]);
+        // In UTF-8 the C1 controls are C2 80 … C2 9F.
+        const bool control =
+            first < 0x20 || first == 0x7f || (first == 0xc2 && static_cast<unsigned char>(piece[1]) < 0xa0);
+        if (control || first == ' ') {
+            blank();
+        } else if (out.size() + piece.size() > limit) {
+            cut = true;
+        } else {
+            out += piece;
+        }
+    }
+    while (out.ends_with(' ')) {
+        out.pop_back();
+    }
+    return cut ? out + "…" : out;
+}
+
 } // namespace slipway

@@ -23,6 +23,10 @@ std::string hex_encode(std::string_view bytes);
 /// subpart, as Unicode recommends).
 std::string to_valid_utf8(std::string_view bytes);
 
+/// Text from outside, fit to stand in a message: one line of valid UTF-8 without control characters (C0, DEL
+/// and C1 become spaces), without blanks around it. What is longer than `limit` bytes is cut and ends in "…".
+std::string one_line(std::string_view text, std::size_t limit = 300);
+
 /// What stands at the start of bytes.
 struct Utf8Step {
     std::size_t length = 0; ///< of the well-formed sequence, or of the maximal subpart to replace

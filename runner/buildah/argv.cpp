@@ -1,5 +1,7 @@
 #include "buildah/argv.hpp"
 
+#include "base/encoding.hpp"
+
 #include <algorithm>
 #include <format>
 #include <string_view>
@@ -10,16 +12,6 @@ namespace {
 
 std::unexpected<Error> refuse(std::string_view what, std::string_view why) {
     return fail(ErrorClass::usage, code::missing_or_invalid_argument, std::format("{} {}", what, why));
-}
-
-/// Shortened and made printable: a refused value may be anything.
-std::string shown(std::string_view value) {
-    std::string result;
-    for (const char c : value.substr(0, 60)) {
-        const auto byte = static_cast<unsigned char>(c);
-        result += byte < 0x20 || byte == 0x7f ? '?' : c;
-    }
-    return value.size() > 60 ? result + "…" : result;
 }
 
 /// Collects arguments and the first thing wrong with one of them.
@@ -53,7 +45,7 @@ class Builder {
     /// A list option buildah splits at commas: one element may not hold any.
     void plain(std::string_view name, std::string_view value) {
         if (value.contains(',') || value.contains('"')) {
-            wrong(name, std::format("must not contain commas or quotes: {}", shown(value)));
+            wrong(name, std::format("must not contain commas or quotes: {}", one_line(value, 60)));
         }
         option(name, value);
     }
@@ -78,10 +70,10 @@ class Builder {
     void pairs(std::string_view name, const Pairs& values, bool value_may_be_empty = true) {
         for (const auto& [key, value] : values) {
             if (key.empty() || key.contains('=')) {
-                wrong(name, std::format("needs a name without '=': {}", shown(key)));
+                wrong(name, std::format("needs a name without '=': {}", one_line(key, 60)));
             }
             if (!value_may_be_empty && value.empty()) {
-                wrong(name, std::format("needs a value for {}", shown(key)));
+                wrong(name, std::format("needs a value for {}", one_line(key, 60)));
             }
             always(name, key + '=' + value);
         }
@@ -144,24 +136,24 @@ void secrets(Builder& builder, const Build& options) {
     for (const auto& [id, source] : options.secrets) {
         // buildah splits at every comma and knows no quoting here.
         if (id.empty() || id.find_first_of(",=") != std::string::npos) {
-            builder.wrong("--secret", std::format("needs an id without ',' and '=': {}", shown(id)));
+            builder.wrong("--secret", std::format("needs an id without ',' and '=': {}", one_line(id, 60)));
         }
         if (source.empty() || source.native().contains(',')) {
-            builder.wrong("--secret",
-                          std::format("needs a file whose path has no comma: {}", shown(source.native())));
+            builder.wrong("--secret", std::format("needs a file whose path has no comma: {}",
+                                                  one_line(source.native(), 60)));
         }
         builder.always("--secret", std::format("id={},src={}", id, source.native()));
     }
     for (const auto& [id, sources] : options.ssh) {
         if (id.empty() || id.find_first_of(",=") != std::string::npos) {
-            builder.wrong("--ssh", std::format("needs an id without ',' and '=': {}", shown(id)));
+            builder.wrong("--ssh", std::format("needs an id without ',' and '=': {}", one_line(id, 60)));
         }
         std::string value = id;
         char separator = '=';
         for (const std::filesystem::path& source : sources) {
             if (source.native().contains(',')) {
                 builder.wrong("--ssh", std::format("needs files whose paths have no comma: {}",
-                                                   shown(source.native())));
+                                                   one_line(source.native(), 60)));
             }
             value += separator + source.native();
             separator = ',';
@@ -180,7 +172,7 @@ Result<std::string> oci_destination(const std::filesystem::path& directory, cons
         return "oci:" + directory.native();
     }
     if (!reference_like(name)) {
-        return refuse("an OCI layout's image name", "is not one: " + shown(name));
+        return refuse("an OCI layout's image name", "is not one: " + one_line(name, 60));
     }
     return std::format("oci:{}:{}", directory.native(), name);
 }
@@ -194,10 +186,10 @@ Result<std::string> dir_destination(const std::filesystem::path& directory) {
 
 Result<Argv> pull(const Global& global, const Pull& options) {
     if (!reference_like(options.reference)) {
-        return refuse("base image", "is not a reference: " + shown(options.reference));
+        return refuse("base image", "is not a reference: " + one_line(options.reference, 60));
     }
     if (!one_of(options.policy, {"always", "missing", "never", "newer"})) {
-        return refuse("pull policy", "is unknown: " + shown(options.policy));
+        return refuse("pull policy", "is unknown: " + one_line(options.policy, 60));
     }
     Builder builder(global);
     builder.word("pull");
@@ -216,13 +208,13 @@ Result<Argv> build(const Global& global, const Build& options) {
         return refuse("Dockerfile and context", "must be absolute paths");
     }
     if (!one_of(options.isolation, {"chroot", "oci", "rootless"})) {
-        return refuse("isolation", "is unknown: " + shown(options.isolation));
+        return refuse("isolation", "is unknown: " + one_line(options.isolation, 60));
     }
     if (!one_of(options.format, {"oci", "docker"})) {
-        return refuse("image format", "is neither oci nor docker: " + shown(options.format));
+        return refuse("image format", "is neither oci nor docker: " + one_line(options.format, 60));
     }
     if (!one_of(options.pull_policy, {"always", "missing", "never", "newer"})) {
-        return refuse("pull policy", "is unknown: " + shown(options.pull_policy));
+        return refuse("pull policy", "is unknown: " + one_line(options.pull_policy, 60));
     }
     Builder builder(global);
     builder.word("build");
@@ -234,8 +226,8 @@ Result<Argv> build(const Global& global, const Build& options) {
     for (const auto& [spelling, reference] : options.bases) {
         // Compared with the text of the Dockerfile, so a name may also hold ${…}.
         if (spelling.empty() || spelling.contains('=') || !reference_like(reference)) {
-            builder.wrong("--build-context",
-                          std::format("cannot pin {} to {}", shown(spelling), shown(reference)));
+            builder.wrong("--build-context", std::format("cannot pin {} to {}", one_line(spelling, 60),
+                                                         one_line(reference, 60)));
         }
         builder.always("--build-context", std::format("{}=docker-image://{}", spelling, reference));
     }
@@ -254,7 +246,7 @@ Result<Argv> build(const Global& global, const Build& options) {
     builder.option("--iidfile", options.iidfile.native());
     for (const std::string& tag : options.tags) {
         if (!reference_like(tag)) {
-            builder.wrong("--tag", "is not a reference: " + shown(tag));
+            builder.wrong("--tag", "is not a reference: " + one_line(tag, 60));
         }
         builder.always("--tag", tag);
     }
@@ -306,7 +298,7 @@ Result<Argv> push(const Global& global, const Push& options) {
 
 Result<Argv> tag(const Global& global, const std::string& image, const std::string& name) {
     if (!reference_like(image) || !reference_like(name) || name.contains('@')) {
-        return refuse("tag", std::format("cannot name {} {}", shown(image), shown(name)));
+        return refuse("tag", std::format("cannot name {} {}", one_line(image, 60), one_line(name, 60)));
     }
     Builder builder(global);
     builder.word("tag");

@@ -20,13 +20,6 @@ std::string lower(std::string_view text) {
     return result;
 }
 
-/// One line, printable, at most `most` bytes.
-std::string one_line(std::string_view text, std::size_t most) {
-    std::string result = to_valid_utf8(text.substr(0, most));
-    std::ranges::replace_if(result, [](unsigned char c) { return c < 0x20 || c == 0x7f; }, ' ');
-    return text.size() > most ? result + "…" : result;
-}
-
 /// From the last "Error: " to the end; without one, everything.
 std::string error_text(const std::vector<std::string>& tail) {
     auto first = tail.begin();

@@ -118,25 +118,6 @@ std::string Platform::text() const {
     return os + "/" + architecture + (variant.empty() ? "" : "/" + variant);
 }
 
-std::string one_line(std::string_view text, std::size_t limit) {
-    std::string out = to_valid_utf8(text.substr(0, limit * 4));
-    std::ranges::replace_if(out, [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 127; }, ' ');
-    if (out.size() > limit) {
-        out.resize(limit);
-        while (!out.empty() && (static_cast<unsigned char>(out.back()) & 0xC0U) == 0x80U) {
-            out.pop_back();
-        }
-        if (!out.empty() && static_cast<unsigned char>(out.back()) >= 0xC0U) {
-            out.pop_back();
-        }
-        out += "…";
-    }
-    while (out.ends_with(' ')) {
-        out.pop_back();
-    }
-    return out;
-}
-
 Result<Document> parse_document(std::string_view text, std::string_view declared) {
     TRY_ASSIGN(const Json json, parse_object(text, "the manifest"));
     Document out;

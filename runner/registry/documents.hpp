@@ -89,7 +89,4 @@ struct RawAuthFile {
 };
 Result<RawAuthFile> parse_auth_file(std::string_view text);
 
-/// Printable on one line: valid UTF-8, control characters as spaces, at most `limit` bytes.
-std::string one_line(std::string_view text, std::size_t limit = 300);
-
 } // namespace slipway::registry

@@ -1,5 +1,6 @@
 #include "registry/layout.hpp"
 
+#include "base/encoding.hpp"
 #include "base/file.hpp"
 #include "digest/sha256.hpp"
 

@@ -94,11 +94,8 @@ bool is_registry(std::string_view text) noexcept {
 }
 
 std::unexpected<Error> bad(std::string_view text, std::string_view why) {
-    std::string shown = to_valid_utf8(text.substr(0, 200));
-    std::ranges::replace_if(
-        shown, [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 127; }, '?');
     return fail(ErrorClass::usage, code::missing_or_invalid_argument,
-                "\"" + shown + "\" is not an image reference: " + std::string(why),
+                "\"" + one_line(text, 200) + "\" is not an image reference: " + std::string(why),
                 "write [registry[:port]/]name[:tag][@sha256:…], lower case");
 }
 

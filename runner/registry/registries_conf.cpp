@@ -1,7 +1,7 @@
 #include "registry/registries_conf.hpp"
 
+#include "base/encoding.hpp"
 #include "base/file.hpp"
-#include "registry/documents.hpp"
 
 #include <algorithm>
 

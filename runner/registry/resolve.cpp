@@ -1,5 +1,6 @@
 #include "registry/resolve.hpp"
 
+#include "base/encoding.hpp"
 #include "digest/sha256.hpp"
 #include "http/options.hpp"
 #include "registry/client.hpp"

@@ -31,3 +31,18 @@ TEST_CASE("bytes that are not UTF-8 become U+FFFD, one for each maximal subpart"
     CHECK(to_valid_utf8("\xed\xa0\x80") == "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"); // surrogate: three
     CHECK(to_valid_utf8("\xf0\x9f\x9a\xa2") == "\xf0\x9f\x9a\xa2");
 }
+
+TEST_CASE("text from outside becomes one harmless line") {
+    CHECK(one_line("plain text") == "plain text");
+    CHECK(one_line(" two\r\nlines\t ") == "two  lines");
+    CHECK(one_line("\x1b[31mred\x7f") == "[31mred");
+    CHECK(one_line("a\xc2\x9b"
+                   "31mb\xc2\xa0") == "a 31mb\xc2\xa0");
+    CHECK(one_line("\xff"
+                   "a\xc2") == "\xef\xbf\xbd"
+                               "a\xef\xbf\xbd");
+    CHECK(one_line("äöü", 3) == "ä…");
+    CHECK(one_line("äöü", 6) == "äöü");
+    CHECK(one_line("").empty());
+    CHECK(one_line("\n\n").empty());
+}
