@@ -32,8 +32,8 @@ namespace slipway::source {
 /// tree, with '/', any bytes but NUL.
 struct CheckoutRules {
     /// Whether this file, link or submodule is written. Those that are not stand in the index alone, marked
-    /// skip-worktree, and no directory is made for them. Asked once each, in the index's order, on the calling
-    /// thread.
+    /// skip-worktree, and no directory is made for them. Asked once each, in the index's order, on the
+    /// calling thread.
     std::function<bool(std::string_view path)> is_written;
     /// A regular file's content as the work tree has it; nothing = as stored. Called from several threads at
     /// once.

@@ -1,6 +1,7 @@
 #include "source/git.hpp"
 
 #include "base/file.hpp"
+#include "source/checkout.hpp"
 #include "source/connection.hpp"
 #include "source/git_error.hpp"
 #include "source/library.hpp"
@@ -27,11 +28,12 @@ class Attempt {
     [[nodiscard]] bool worth_everything() const { return refused_commit_; }
 
   private:
-    std::unexpected<Error> failed(int rc) {
+    std::unexpected<Error> failed(int rc) { return failed(take_error(rc)); }
+    std::unexpected<Error> failed(const LibraryError& why) {
         if (connection_) {
             connection_->finish_messages();
         }
-        return fail(classify(take_error(rc), seen_, net_, url_, options_));
+        return fail(classify(why, seen_, net_, url_, options_));
     }
     Status open();
     Result<std::vector<AdvertisedRef>> advertised();
@@ -180,18 +182,21 @@ Result<Checkout> Attempt::run(bool everything) {
     connection_.reset(); // takes the temporary known_hosts out of .git
 
     seen_.stage = Observed::Stage::checkout;
-    CheckoutWatch watch{.stop = stop_, .on_checkout = callbacks_.on_checkout};
-    if (const int rc = checkout_tree(repository_.get(), commit->get(), watch); rc < 0) {
-        return failed(rc);
+    const std::expected<CheckoutFacts, LibraryError> written =
+        checkout_tree(repository_.get(), commit->get(), options_.into, CheckoutRules{},
+                      {.stop = stop_, .on_checkout = callbacks_.on_checkout});
+    if (!written) {
+        return failed(written.error());
     }
     if (const int rc = git_repository_set_head_detached(repository_.get(), git_commit_id(commit->get()));
         rc < 0) {
         return failed(rc);
     }
     describe_commit(commit->get(), result);
-    if (const int rc = describe_tree(repository_.get(), result); rc < 0) {
-        return failed(rc);
-    }
+    result.files = written->files;
+    result.bytes = written->bytes;
+    result.has_submodules = written->has_submodules;
+    result.lfs_pointers = written->lfs_pointers;
     result.url = url_.clean;
     result.ref = plan.ref;
     if (constexpr std::string_view heads = "refs/heads/"; plan.ref.starts_with(heads)) {

@@ -4,7 +4,9 @@
 #include "source/stream.hpp"
 
 #include <array>
+#include <format>
 #include <mutex>
+#include <system_error>
 
 namespace slipway::source {
 namespace {
@@ -60,6 +62,14 @@ LibraryError take_error(int rc) {
         }
     }
     return error;
+}
+
+LibraryError library_error(int klass, std::string_view text) {
+    return {.rc = -1, .klass = klass, .text = clean_line(text)};
+}
+
+LibraryError system_error(std::string_view what, int err) {
+    return library_error(GIT_ERROR_OS, std::format("{}: {}", what, std::generic_category().message(err)));
 }
 
 std::string clean_line(std::string_view text, std::size_t limit) {

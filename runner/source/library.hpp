@@ -6,6 +6,7 @@
 #include <git2.h>
 #include <memory>
 #include <string>
+#include <string_view>
 
 namespace slipway::source {
 
@@ -21,8 +22,13 @@ using Repository = std::unique_ptr<git_repository, FreeWith<git_repository_free>
 using Remote = std::unique_ptr<git_remote, FreeWith<git_remote_free>>;
 using Object = std::unique_ptr<git_object, FreeWith<git_object_free>>;
 using Commit = std::unique_ptr<git_commit, FreeWith<git_commit_free>>;
-using Index = std::unique_ptr<git_index, FreeWith<git_index_free>>;
-using Blob = std::unique_ptr<git_blob, FreeWith<git_blob_free>>;
+using Database = std::unique_ptr<git_odb, FreeWith<git_odb_free>>;
+using DatabaseObject = std::unique_ptr<git_odb_object, FreeWith<git_odb_object_free>>;
+
+/// Valid as long as the object is.
+inline std::string_view content_of(git_odb_object& object) {
+    return {static_cast<const char*>(git_odb_object_data(&object)), git_odb_object_size(&object)};
+}
 
 /// libgit2's error for this thread, taken before anything else can overwrite it.
 struct LibraryError {
@@ -32,6 +38,17 @@ struct LibraryError {
 };
 
 LibraryError take_error(int rc);
+
+/// One of our own making, in its terms: a git_error_t and a line of text.
+LibraryError library_error(int klass, std::string_view text);
+
+/// What a system call said: "<what>: <strerror>", klass OS.
+LibraryError system_error(std::string_view what, int err);
+
+/// What stopping on request looks like.
+inline LibraryError stopped_error() {
+    return {.rc = GIT_EUSER, .klass = GIT_ERROR_CALLBACK, .text = "stopped"};
+}
 
 /// One line of at most `limit` bytes, valid UTF-8, without control characters.
 std::string clean_line(std::string_view text, std::size_t limit = 1024);

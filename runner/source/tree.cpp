@@ -1,62 +1,63 @@
 #include "source/tree.hpp"
 
-#include "source/library.hpp"
+#include "source/checkout_names.hpp"
 
 #include <algorithm>
 #include <chrono>
+#include <cstring>
 #include <format>
-#include <git2/sys/errors.h>
-#include <string_view>
+#include <string>
 
 namespace slipway::source {
 namespace {
 
-constexpr std::string_view lfs_head = "version https://git-lfs.github.com/spec/v1\n";
-constexpr std::uint32_t longest_lfs_pointer = 1024; // as the LFS specification has it
-constexpr std::uint32_t longest_attributes = 1U << 20U;
+std::unexpected<LibraryError> bad_tree(std::string_view why, std::string_view name) {
+    return std::unexpected(library_error(GIT_ERROR_TREE, std::format("{}: '{}'", why, name)));
+}
 
-Blob blob(git_repository* repository, const git_oid& id) {
-    git_blob* found = nullptr;
-    if (git_blob_lookup(&found, repository, &id) < 0) {
-        git_error_clear();
+/// git's own reading of a mode, which older versions wrote more of than there are kinds; 0 = none of them.
+std::uint32_t known_mode(std::uint32_t mode) {
+    switch (mode & 0170000U) {
+    case 0100000U: return (mode & 0100U) != 0 ? GIT_FILEMODE_BLOB_EXECUTABLE : GIT_FILEMODE_BLOB;
+    case 0120000U: return GIT_FILEMODE_LINK;
+    case 0040000U: return GIT_FILEMODE_TREE;
+    case 0160000U: return GIT_FILEMODE_COMMIT;
+    default: return 0;
     }
-    return Blob(found);
 }
 
-std::string_view content(const Blob& from) {
-    return from ? std::string_view(static_cast<const char*>(git_blob_rawcontent(from.get())),
-                                   static_cast<std::size_t>(git_blob_rawsize(from.get())))
-                : std::string_view{};
+/// Octal digits and the space behind them, taken off `content`; 0 = no such thing there.
+std::uint32_t take_mode(std::string_view& content) {
+    constexpr std::size_t longest = 7;
+    std::uint32_t mode = 0;
+    for (std::size_t at = 0; at <= longest && at < content.size(); ++at) {
+        const char c = content[at];
+        if (c == ' ') {
+            content.remove_prefix(at + 1);
+            return known_mode(mode);
+        }
+        if (c < '0' || c > '7') {
+            break;
+        }
+        mode = mode * 8 + static_cast<std::uint32_t>(c - '0');
+    }
+    return 0;
 }
 
-bool is_attributes(std::string_view path) {
-    constexpr std::string_view name = ".gitattributes";
-    return path == name || (path.ends_with(name) && path[path.size() - name.size() - 1] == '/');
+/// git's order: by bytes, a tree's name as if a slash stood behind it.
+bool before(const TreeEntry& a, const TreeEntry& b) {
+    const std::size_t common = std::min(a.name.size(), b.name.size());
+    if (const int order = a.name.substr(0, common).compare(b.name.substr(0, common)); order != 0) {
+        return order < 0;
+    }
+    const auto next = [common](const TreeEntry& entry) {
+        const char end = entry.mode == GIT_FILEMODE_TREE ? '/' : '\0';
+        return static_cast<unsigned char>(entry.name.size() > common ? entry.name[common] : end);
+    };
+    return next(a) < next(b);
 }
 
 } // namespace
-
-int checkout_tree(git_repository* repository, const git_commit* commit, CheckoutWatch& watch) {
-    git_checkout_options options{};
-    git_checkout_options_init(&options, GIT_CHECKOUT_OPTIONS_VERSION);
-    options.checkout_strategy = GIT_CHECKOUT_FORCE;
-    options.disable_filters = 1;
-    options.progress_cb = [](const char*, std::size_t done, std::size_t total, void* payload) {
-        const auto& me = *static_cast<CheckoutWatch*>(payload);
-        if (me.on_checkout) {
-            me.on_checkout(done, total);
-        }
-    };
-    options.progress_payload = &watch;
-    // The progress callback cannot stop anything; this one is asked before each file is looked at.
-    options.notify_flags = GIT_CHECKOUT_NOTIFY_UPDATED;
-    options.notify_cb = [](git_checkout_notify_t, const char*, const git_diff_file*, const git_diff_file*,
-                           const git_diff_file*, void* payload) -> int {
-        return static_cast<CheckoutWatch*>(payload)->stop.requested() ? GIT_EUSER : 0;
-    };
-    options.notify_payload = &watch;
-    return git_checkout_tree(repository, reinterpret_cast<const git_object*>(commit), &options);
-}
 
 void describe_commit(const git_commit* commit, Checkout& into) {
     into.commit = hex(*git_commit_id(commit));
@@ -75,35 +76,38 @@ void describe_commit(const git_commit* commit, Checkout& into) {
     into.subject = clean_line(text.substr(0, text.find('\n')), 512);
 }
 
-int describe_tree(git_repository* repository, Checkout& into) {
-    git_index* raw = nullptr;
-    if (const int rc = git_repository_index(&raw, repository); rc < 0) {
-        return rc;
-    }
-    const Index index(raw);
-    const std::size_t count = git_index_entrycount(raw);
-    bool uses_lfs = false;
-    for (std::size_t i = 0; i < count; ++i) {
-        const git_index_entry* entry = git_index_get_byindex(raw, i);
-        if (entry->mode == GIT_FILEMODE_COMMIT) {
-            into.has_submodules = true;
-            continue;
+std::expected<std::vector<TreeEntry>, LibraryError> parse_tree(std::string_view content) {
+    std::vector<TreeEntry> entries;
+    entries.reserve(content.size() / 32);
+    while (!content.empty()) {
+        TreeEntry entry;
+        entry.mode = take_mode(content);
+        const std::size_t end = content.find('\0');
+        if (entry.mode == 0 || end == std::string_view::npos ||
+            content.size() - end - 1 < GIT_OID_SHA1_SIZE) {
+            return bad_tree("a tree is damaged behind", entries.empty() ? "" : entries.back().name);
         }
-        ++into.files;
-        into.bytes += entry->file_size;
-        if (!uses_lfs && is_attributes(entry->path) && entry->file_size <= longest_attributes) {
-            uses_lfs = content(blob(repository, entry->id)).contains("filter=lfs");
+        entry.name = content.substr(0, end);
+        std::memcpy(entry.id.id, content.data() + end + 1, GIT_OID_SHA1_SIZE);
+        content.remove_prefix(end + 1 + GIT_OID_SHA1_SIZE);
+        if (!is_work_tree_name(entry.name) ||
+            (entry.mode == GIT_FILEMODE_LINK && !is_link_name(entry.name))) {
+            return bad_tree("no file may have the name", entry.name);
+        }
+        if (!entries.empty() && !before(entries.back(), entry)) {
+            return bad_tree("a tree has a name twice or out of order", entry.name);
+        }
+        entries.push_back(entry);
+    }
+    // A file and a tree of one name are not neighbours when other names fall between "name" and "name/".
+    for (const TreeEntry& entry : entries) {
+        TreeEntry file = entry;
+        file.mode = GIT_FILEMODE_BLOB;
+        if (entry.mode == GIT_FILEMODE_TREE && std::ranges::binary_search(entries, file, before)) {
+            return bad_tree("a tree has a name twice", entry.name);
         }
     }
-    for (std::size_t i = 0; uses_lfs && i < count; ++i) {
-        const git_index_entry* entry = git_index_get_byindex(raw, i);
-        const bool regular = entry->mode == GIT_FILEMODE_BLOB || entry->mode == GIT_FILEMODE_BLOB_EXECUTABLE;
-        if (regular && entry->file_size > lfs_head.size() && entry->file_size <= longest_lfs_pointer &&
-            content(blob(repository, entry->id)).starts_with(lfs_head)) {
-            ++into.lfs_pointers;
-        }
-    }
-    return 0;
+    return entries;
 }
 
 } // namespace slipway::source

@@ -1,25 +1,29 @@
-// A commit's tree as files: writing it out, and saying what is in it.
+// What a commit and its trees say.
 #pragma once
 
 #include "source/git.hpp"
+#include "source/library.hpp"
 
+#include <cstdint>
+#include <expected>
 #include <git2.h>
+#include <string_view>
+#include <vector>
 
 namespace slipway::source {
-
-struct CheckoutWatch {
-    const StopToken& stop;
-    const std::function<void(std::uint64_t done, std::uint64_t total)>& on_checkout;
-};
-
-/// Writes the commit's tree into the (empty) work tree; content as stored, without filters or conversions.
-/// Returns libgit2's code.
-int checkout_tree(git_repository* repository, const git_commit* commit, CheckoutWatch& watch);
 
 /// Id, dates, author, subject.
 void describe_commit(const git_commit* commit, Checkout& into);
 
-/// Counts, submodules, Git LFS pointers, from the index just written. Returns libgit2's code.
-int describe_tree(git_repository* repository, Checkout& into);
+struct TreeEntry {
+    std::uint32_t mode = 0; ///< one of git_filemode_t's, UNREADABLE excepted
+    std::string_view name;  ///< within the tree's content
+    git_oid id{};
+};
+
+/// The entries of a tree object, in its order. An error when it is no tree, or one that must not become a
+/// work tree: a forbidden name (checkout_names.hpp), a name that stands in it twice, another order than
+/// git's.
+std::expected<std::vector<TreeEntry>, LibraryError> parse_tree(std::string_view content);
 
 } // namespace slipway::source
