@@ -1,0 +1,154 @@
+"""python3 -m bench.fetch [options] [NAME=REPOSITORY...]: `slipway fetch` against `git clone`, as a markdown table.
+
+One server (lighttpd with git http-backend), one machine, pairs strictly alternating. Each cell is slipway / git: the
+medians, and what they make of each other. Without repositories four are synthesised (repositories.py).
+"""
+
+import argparse
+import contextlib
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from servers import process
+
+from . import repositories
+from .delay import Delay
+
+BINARY = os.environ.get("SLIPWAY", "/usr/bin/slipway")
+DROP_CACHES = Path("/proc/sys/vm/drop_caches")
+CONFIGURATION = """
+server.document-root = "{root}"
+server.port = {port}
+server.bind = "127.0.0.1"
+server.modules = ("mod_alias", "mod_setenv", "mod_cgi")
+server.stream-response-body = 2
+alias.url = ("/git" => "/usr/lib/git-core/git-http-backend")
+setenv.set-environment = ("GIT_PROJECT_ROOT" => "{root}", "GIT_HTTP_EXPORT_ALL" => "1", "GIT_CONFIG_COUNT" => "1",
+    "GIT_CONFIG_KEY_0" => "safe.directory", "GIT_CONFIG_VALUE_0" => "*")
+cgi.assign = ("" => "")
+"""
+
+
+@contextlib.contextmanager
+def lighttpd(root, work):
+    def argv(port):
+        (work / "lighttpd.conf").write_text(CONFIGURATION.format(root=root, port=port))
+        return ["lighttpd", "-D", "-f", str(work / "lighttpd.conf")]
+
+    program, port = process.start(argv, work / "lighttpd.log", process.accepts)
+    try:
+        yield port
+    finally:
+        program.stop()
+
+
+class Run:
+    """One command, measured: seconds, CPU seconds and the largest process in MiB, children included."""
+
+    def __init__(self, argv, log):
+        with open(log, "wb") as out:
+            started = time.monotonic()
+            child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+                                     env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/nonexistent",
+                                          "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_TERMINAL_PROMPT": "0"})
+            _, status, usage = os.wait4(child.pid, 0)
+            self.wall = time.monotonic() - started
+        child.returncode = os.waitstatus_to_exitcode(status)
+        if child.returncode != 0:
+            raise SystemExit(f"{argv} ended with {child.returncode}:\n{Path(log).read_text(errors='replace')[-3000:]}")
+        self.cpu, self.peak = usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+
+
+def slipway(url, depth, work):
+    (work / "slipway").mkdir()
+    return Run([BINARY, "fetch", f"--url={url}", f"--state={work / 'slipway'}", f"--depth={depth}", "--output=frames"],
+               work / "log")
+
+
+def git(url, depth, work):
+    return Run(["git", "clone", "-q", "--single-branch", "--no-tags", *([f"--depth={depth}"] if depth else []), url,
+                str(work / "git")], work / "log")
+
+
+def cold():
+    """Whether the page cache could be emptied."""
+    try:
+        DROP_CACHES.write_text("3")
+        return True
+    except OSError:
+        return False
+
+
+def measure(pairs, url, depth, work, before=lambda: None, relay=None):
+    """Medians and minima of both sides: {"slipway": {...}, "git": {...}}. The first pair only warms up."""
+    runs = {"slipway": [], "git": []}
+    for number in range(pairs + 1):
+        for side in (slipway, git) if number % 2 else (git, slipway):
+            for leftover in ("slipway", "git"):
+                shutil.rmtree(work / leftover, ignore_errors=True)
+            before()
+            if relay:
+                relay.reset()
+            run = side(url, depth, work)
+            run.received = relay.received if relay else 0
+            if number:
+                runs[side.__name__].append(run)
+    return {name: {what: statistics.median(getattr(run, what) for run in taken)
+                   for what in ("wall", "cpu", "peak", "received")} | {"best": min(run.wall for run in taken)}
+            for name, taken in runs.items()}
+
+
+def row(name, depth, round_trip, cache, measured):
+    mine, other = measured["slipway"], measured["git"]
+
+    def cell(what, form="{:.2f}"):
+        ratio = f" = **{mine[what] / other[what]:.2f}**" if other[what] else ""
+        return f"{form.format(mine[what])} / {form.format(other[what])}{ratio}"
+
+    received = {side: measured[side]["received"] / 1e6 for side in measured}
+    return (name, str(depth or "all"), f"{round_trip * 1000:.0f} ms", cache, cell("wall"), cell("best"), cell("cpu"),
+            cell("peak", "{:.0f}"), f"{received['slipway']:.2f} / {received['git']:.2f}" if received["git"] else "")
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="python3 -m bench.fetch", description=__doc__)
+    parser.add_argument("repository", nargs="*", metavar="NAME=PATH")
+    parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--depths", type=int, nargs="+", default=[1, 0], help="0 = all history")
+    parser.add_argument("--round-trips", type=float, nargs="+", default=[0, 20, 100], help="milliseconds")
+    parser.add_argument("--caches", nargs="+", default=["warm", "cold"], choices=["warm", "cold"],
+                        help="cold: for no round trip and depth 1 only")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR"), ignore_cleanup_errors=True) as scratch:
+        work, root = Path(scratch), Path(scratch) / "served"
+        root.mkdir()
+        named = [entry.partition("=")[::2] for entry in options.repository]
+        for name, path in named:
+            (root / f"{name}.git").symlink_to(path)
+        for shape in () if named else repositories.SHAPES:
+            repositories.make(root, shape)
+            named.append((shape, None))
+        print("| repository | depth | round trip | cache | median s | best s | CPU s | largest process MiB | MB received |")
+        print("|---|---|---|---|---|---|---|---|---|")
+        with lighttpd(root, work) as port:
+            for name, _ in named:
+                for depth in options.depths:
+                    for round_trip in options.round_trips:
+                        for cache in options.caches:
+                            if cache == "cold" and (round_trip or depth != 1 or not cold()):
+                                continue
+                            with Delay(port, round_trip / 1000) as relay:
+                                via = relay if round_trip else None
+                                measured = measure(options.pairs, f"http://127.0.0.1:{relay.port if via else port}/git/{name}.git",
+                                                   depth, work, cold if cache == "cold" else lambda: None, via)
+                            print("| " + " | ".join(row(name, depth, round_trip / 1000, cache, measured)) + " |", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
