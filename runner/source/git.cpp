@@ -5,6 +5,7 @@
 #include "source/connection.hpp"
 #include "source/git_error.hpp"
 #include "source/library.hpp"
+#include "source/pack_backend.hpp"
 #include "source/plan.hpp"
 #include "source/tree.hpp"
 #include "source/workdir.hpp"
@@ -66,6 +67,9 @@ Status Attempt::open() {
         return failed(rc);
     }
     repository_.reset(repository);
+    if (const int rc = receive_packs(repository); rc < 0) {
+        return failed(rc);
+    }
     git_remote* remote = nullptr;
     if (const int rc = git_remote_create(&remote, repository, "origin", url_.clean.c_str()); rc < 0) {
         return failed(rc);
