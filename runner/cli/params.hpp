@@ -53,6 +53,13 @@ struct Fetch {
     bool accept_new_host_key = false;
     bool tls_verify = true;
     int retries = 3;
+    std::string archive; ///< http or https URL, path, "-" = standard input; instead of url
+    std::string archive_digest;
+    std::string dockerfile_only; ///< path or "-"; instead of url
+    int strip_components = 0;
+    std::uint64_t unpacked_limit = std::uint64_t{20} << 30U; ///< bytes
+    int entry_limit = 1'000'000;
+    int ratio_limit = 250; ///< 0 = none
 };
 
 struct Resolve {

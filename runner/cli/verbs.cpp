@@ -40,6 +40,18 @@ void bind(OptionTable& table, Fetch& fetch) {
     table.path("known-hosts", fetch.known_hosts, "known_hosts file for SSH");
     table.flag("accept-new-host-key", fetch.accept_new_host_key, "trust an SSH host key nobody vouched for");
     table.number("fetch-retries", fetch.retries, 0, 100, "further tries after a transient failure");
+    table.text("archive", fetch.archive,
+               "archive (tar, zip) or Dockerfile to take instead; - = standard input", "URL|PATH|-");
+    table.text("archive-digest", fetch.archive_digest, "what the archive's bytes must be", "sha256:HEX");
+    table.text("dockerfile-only", fetch.dockerfile_only,
+               "a source of nothing but this Dockerfile; - = standard input", "PATH|-");
+    table.number("strip-components", fetch.strip_components, 0, 100,
+                 "leading directories to drop from the names in the archive");
+    table.bytes("unpacked-limit", fetch.unpacked_limit, "bytes an archive, or its content, may have");
+    table.number("entry-limit", fetch.entry_limit, 1, 1'000'000'000,
+                 "files and directories an archive may hold");
+    table.number("ratio-limit", fetch.ratio_limit, 0, 1'000'000'000,
+                 "times its size an archive may unpack to, past 100 MiB; 0 = no limit");
 }
 
 void bind(OptionTable& table, Resolve& resolve) {
@@ -82,7 +94,8 @@ struct Verb {
 };
 
 constexpr std::array<Verb, 8> verbs{
-    {{.name = "fetch", .summary = "fetch a git source into a clean tree"},
+    {{.name = "fetch",
+      .summary = "fetch a git repository, an archive or a lone Dockerfile into a clean tree"},
      {.name = "resolve", .summary = "find and understand the Dockerfile, pin its base images"},
      {.name = "build", .summary = "build the image with an unprivileged buildah"},
      {.name = "push", .summary = "push the built image: blobs, manifest, tags"},
@@ -103,6 +116,33 @@ std::string program_help() {
 std::unexpected<Error> need(std::string_view option, std::string_view what) {
     return fail(ErrorClass::usage, code::missing_or_invalid_argument, std::format("--{} is missing", option),
                 std::format("give --{} {}", option, what));
+}
+
+/// Exactly one source, and no option that belongs to another kind.
+Status check_source(const Fetch& fetch) {
+    const int sources = static_cast<int>(!fetch.url.empty()) + static_cast<int>(!fetch.archive.empty()) +
+                        static_cast<int>(!fetch.dockerfile_only.empty());
+    const auto refuse = [](std::string message, std::string hint) {
+        return fail(ErrorClass::usage, code::missing_or_invalid_argument, std::move(message),
+                    std::move(hint));
+    };
+    constexpr std::string_view one =
+        "give one of --url REPOSITORY, --archive URL|PATH|-, --dockerfile-only PATH|-";
+    if (sources == 0) {
+        return refuse("no source: --url, --archive and --dockerfile-only are missing", std::string(one));
+    }
+    if (sources > 1) {
+        return refuse("--url, --archive and --dockerfile-only exclude each other", std::string(one));
+    }
+    if (fetch.url.empty() && !(fetch.revision.empty() && fetch.refspec.empty())) {
+        return refuse("--revision and --refspec are for git: there is no --url",
+                      "leave them out, or give --url");
+    }
+    if (fetch.archive.empty() && !(fetch.archive_digest.empty() && fetch.strip_components == 0)) {
+        return refuse("--archive-digest and --strip-components are for archives: there is no --archive",
+                      "leave them out, or give --archive");
+    }
+    return {};
 }
 
 /// Options of one verb, from table to Invocation.
@@ -186,7 +226,7 @@ Result<Invocation> parse_verb(const Verb& verb, const std::vector<std::string>& 
         table.number("retries", fetch.retries, 0, 100, "the same as --fetch-retries");
         table.flag("tls-verify", fetch.tls_verify, "insist on a trusted certificate");
         TRY(parser.parse(rest, environment));
-        return finish(parser, fetch, fetch.url.empty() ? Status(need("url", "the repository")) : Status());
+        return finish(parser, fetch, check_source(fetch));
     }
     if (verb.name == "resolve") {
         Resolve resolve;
@@ -230,10 +270,8 @@ Result<Invocation> parse_verb(const Verb& verb, const std::vector<std::string>& 
         TRY(parser.parse(rest, environment));
         run.resolve.retries = run.build.retries = retries;
         run.resolve.registry = run.build.registry = run.push.registry = registry;
-        Status missing;
-        if (run.fetch.url.empty()) {
-            missing = need("url", "the repository");
-        } else if (run.push.image.empty() && !run.push.skip) {
+        Status missing = check_source(run.fetch);
+        if (missing && run.push.image.empty() && !run.push.skip) {
             missing = need("image", "registry/repository[:tag], or --skip");
         }
         return finish(parser, run, missing);

@@ -223,7 +223,8 @@ Status write(const fs::path& state, const Source& value) {
                   {"ref", value.ref},
                   {"committer-date", value.committer_date},
                   {"committer-time", value.committer_time},
-                  {"subject", value.subject}});
+                  {"subject", value.subject},
+                  {"archive-digest", value.archive_digest}});
 }
 
 Result<Source> read_source(const fs::path& state) {
@@ -233,6 +234,7 @@ Result<Source> read_source(const fs::path& state) {
     in.text("directory", value.directory).text("commit", value.commit).text("url", value.url);
     in.text("ref", value.ref).text("committer-date", value.committer_date);
     in.number("committer-time", value.committer_time).text("subject", value.subject);
+    in.text("archive-digest", value.archive_digest);
     if (!in.problem().empty()) {
         return unusable("source", in.problem());
     }

@@ -20,6 +20,7 @@ struct Source {
     std::string committer_date;      ///< RFC 3339; empty when unknown
     std::int64_t committer_time = 0; ///< seconds since 1970
     std::string subject;             ///< first line of the commit message
+    std::string archive_digest; ///< of an archive's or a lone Dockerfile's bytes, "sha256:<hex>"; else empty
 
     bool operator==(const Source&) const = default;
 };

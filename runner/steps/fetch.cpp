@@ -6,6 +6,7 @@
 #include "source/credentials.hpp"
 #include "source/git.hpp"
 #include "steps/access.hpp"
+#include "steps/fetch_archive.hpp"
 #include "steps/steps.hpp"
 
 #include <format>
@@ -99,6 +100,9 @@ source::GitCallbacks callbacks(Step& step) {
 } // namespace
 
 Result<handoff::Source> fetch(const cli::Fetch& params, Step& step) {
+    if (params.url.empty()) {
+        return fetch_archive(params, step);
+    }
     step.secrets(source::secrets_in_url(params.url));
     step.hello("fetch " + params.url + (params.revision.empty() ? "" : " at " + params.revision));
     TRY(handoff::forget_from(step.state, "source"));
@@ -123,7 +127,8 @@ Result<handoff::Source> fetch(const cli::Fetch& params, Step& step) {
                           .ref = checkout.ref,
                           .committer_date = checkout.committer_date,
                           .committer_time = checkout.committer_time,
-                          .subject = checkout.subject};
+                          .subject = checkout.subject,
+                          .archive_digest = {}};
     TRY(handoff::write(step.state, value));
     step.result("commit", value.commit);
     step.result("url", value.url);

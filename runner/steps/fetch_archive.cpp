@@ -1,0 +1,324 @@
+#include "steps/fetch_archive.hpp"
+
+#include "archive/unpack.hpp"
+#include "base/file.hpp"
+#include "digest/sha256.hpp"
+#include "handoff/files.hpp"
+#include "http/download.hpp"
+#include "source/credentials.hpp"
+#include "source/git.hpp"
+#include "source/workdir.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <fcntl.h>
+#include <format>
+#include <iterator>
+#include <poll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace slipway::steps {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+std::unexpected<Error> usage(std::string message, std::string hint) {
+    return fail(ErrorClass::usage, code::missing_or_invalid_argument, std::move(message), std::move(hint));
+}
+
+/// Where the bytes come from.
+struct Origin {
+    enum class Kind { url, path, standard_input } kind = Kind::path;
+    std::string text;  ///< as given
+    std::string shown; ///< without what may be a credential
+    http::Url url;     ///< for Kind::url
+};
+
+/// Before anything is known to be well-formed: what follows '?', and what stands before '@'.
+std::string without_credentials(std::string_view text) {
+    text = text.substr(0, text.find_first_of("?#"));
+    const auto scheme = text.find("://");
+    const auto from = scheme == std::string_view::npos ? 0 : scheme + 3;
+    const auto at = text.rfind('@');
+    const bool has_user = scheme != std::string_view::npos && at != std::string_view::npos && at >= from;
+    return std::string(text.substr(0, from)) + std::string(text.substr(has_user ? at + 1 : from));
+}
+
+Origin name_origin(const std::string& text) {
+    Origin origin{.kind = Origin::Kind::path, .text = text, .shown = text, .url = {}};
+    if (text == "-") {
+        origin.kind = Origin::Kind::standard_input;
+        origin.shown = "standard input";
+    } else if (constexpr std::string_view file = "file://"; text.starts_with(file)) {
+        origin.text = text.substr(file.size());
+    } else if (text.contains("://")) {
+        origin.kind = Origin::Kind::url;
+        origin.shown = without_credentials(text);
+    }
+    return origin;
+}
+
+/// A file of no name on the volume of `directory`: a zip has to be read from its end.
+Result<Fd> unnamed_file(const fs::path& directory) {
+    Fd fd(::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+    if (fd) {
+        return fd;
+    }
+    std::string path =
+        (directory / ".slipway-archive-XXXXXX").string(); // not every file system has O_TMPFILE
+    fd.reset(::mkostemp(path.data(), O_CLOEXEC));
+    if (!fd || ::unlink(path.c_str()) != 0) {
+        return fail_errno("create a temporary file in " + directory.string(), errno);
+    }
+    return fd;
+}
+
+frames::Progress bytes_of(std::string_view id, std::uint64_t current, std::uint64_t total) {
+    return {.what = "fetch",
+            .id = std::string(id),
+            .current = current,
+            .total = total > 0 ? std::optional(total) : std::nullopt,
+            .unit = frames::Unit::bytes};
+}
+
+/// All of a pipe or the like, up to `limit` bytes.
+Status copy_stream(int from, int to, std::uint64_t limit, Step& step) {
+    std::array<char, 64 * 1024> buffer{};
+    std::uint64_t total = 0;
+    for (;;) {
+        std::array<pollfd, 2> waits{pollfd{from, POLLIN, 0}, pollfd{step.stop.fd(), POLLIN, 0}};
+        if (::poll(waits.data(), waits.size(), -1) < 0 && errno != EINTR) {
+            return fail_errno("wait for the archive", errno);
+        }
+        if (step.stop.requested()) {
+            return fail(step.stop.error());
+        }
+        if (waits[0].revents == 0) {
+            continue;
+        }
+        const ssize_t n = ::read(from, buffer.data(), buffer.size());
+        if (n < 0 && (errno == EINTR || errno == EAGAIN)) {
+            continue;
+        }
+        if (n < 0) {
+            return fail_errno("read the archive", errno);
+        }
+        if (n == 0) {
+            return {};
+        }
+        total += static_cast<std::uint64_t>(n);
+        if (total > limit) {
+            return fail(ErrorClass::build, code::cannot_extract_build_pack,
+                        "the archive is larger than " + humane_bytes(limit),
+                        "raise --unpacked-limit, or pack less");
+        }
+        TRY(write_all(to, {buffer.data(), static_cast<std::size_t>(n)}));
+        step.stream.emit(bytes_of("archive", total, 0));
+    }
+}
+
+Result<Fd> open_path(const std::string& path, std::string_view option) {
+    Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+    struct stat info{};
+    if (!fd || ::fstat(fd.get(), &info) != 0) {
+        Error error = errno_error(path, errno);
+        error.klass = ErrorClass::usage;
+        error.code = code::missing_or_invalid_argument;
+        error.message = "cannot read " + path;
+        error.hint = std::format("check --{}", option);
+        return fail(std::move(error));
+    }
+    if (S_ISDIR(info.st_mode)) {
+        return usage(path + " is a directory", "name a file, or give the tree to resolve with --source");
+    }
+    return fd;
+}
+
+Result<Fd> open_standard_input(std::string_view option) {
+    const int flags = ::fcntl(STDIN_FILENO, F_GETFD);
+    // What was inherited cannot be close-on-exec: such a descriptor is our own, which took the place of a
+    // closed one.
+    if (flags < 0 || (static_cast<unsigned>(flags) & static_cast<unsigned>(FD_CLOEXEC)) != 0) {
+        return usage(std::format("--{}=-: standard input is closed", option), "pipe the file in, or name it");
+    }
+    struct stat info{};
+    if (::isatty(STDIN_FILENO) == 1 || (::fstat(STDIN_FILENO, &info) == 0 && S_ISDIR(info.st_mode))) {
+        return usage(std::format("--{}=-: standard input is a {}", option,
+                                 S_ISDIR(info.st_mode) ? "directory" : "terminal"),
+                     "pipe the file in, or name it");
+    }
+    return Fd(::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0));
+}
+
+Result<Fd> download(const Origin& origin, const cli::Fetch& params, const fs::path& directory, Step& step) {
+    TRY_ASSIGN(http::Options options, http::Options::from_environment());
+    options.ca_file = step.common.ca_file.string();
+    options.user_agent = "slipway/" + program_version();
+    step.secrets(options.proxies.secrets());
+    http::Download what{.url = origin.url,
+                        .limit = params.unpacked_limit,
+                        .retry = {.retries = params.retries},
+                        .on_retry = step.on_retry("fetch"),
+                        .on_progress = [&](std::uint64_t received, std::uint64_t total) {
+                            step.stream.emit(bytes_of("archive", received, total));
+                        }};
+    if (!params.basic_auth_dir.empty() && what.url.username.empty() && what.url.password.empty()) {
+        TRY_ASSIGN(const auto store, source::read_basic_auth_dir(params.basic_auth_dir));
+        step.secrets(store.secrets());
+        if (const auto basic = source::credentials_for(store, what.url.origin() + "/").basic) {
+            what.url.username = basic->username;
+            what.url.password = basic->password;
+        }
+    }
+    TRY_ASSIGN(Fd fd, unnamed_file(directory));
+    http::Client client(std::move(options), http::Tls{.verify = params.tls_verify,
+                                                      .extra_ca_files = {},
+                                                      .client_certificate = {},
+                                                      .client_key = {}});
+    TRY_ASSIGN(const auto done, http::download(client, what, fd.get(), step.stop));
+    if (done.resumed > 0) {
+        step.warn("resumed", std::format("the download was resumed {} times", done.resumed));
+    }
+    return fd;
+}
+
+/// The bytes as a regular file.
+Result<Fd> obtain(const Origin& origin, Fd opened, const cli::Fetch& params, const fs::path& directory,
+                  Step& step) {
+    if (origin.kind == Origin::Kind::url) {
+        return download(origin, params, directory, step);
+    }
+    struct stat info{};
+    if (origin.kind == Origin::Kind::path && ::fstat(opened.get(), &info) == 0 && S_ISREG(info.st_mode)) {
+        return opened;
+    }
+    TRY_ASSIGN(Fd fd, unnamed_file(directory));
+    TRY(copy_stream(opened.get(), fd.get(), params.unpacked_limit, step));
+    return fd;
+}
+
+Status check_digest(const std::string& found, const std::string& expected) {
+    if (expected.empty() || expected == found) {
+        return {};
+    }
+    Error error = make_error(ErrorClass::build, code::cannot_extract_build_pack,
+                             "the archive is not the one --archive-digest names",
+                             "check the digest, or whether the archive was replaced or damaged");
+    error.cause = std::format("expected {}, got {}", expected, found);
+    return fail(std::move(error));
+}
+
+/// What is downloaded, checked and unpacked into the empty directory; its digest.
+Result<std::string> fill(const Origin& origin, Fd opened, const cli::Fetch& params, const fs::path& directory,
+                         Step& step) {
+    TRY_ASSIGN(const Fd bytes, obtain(origin, std::move(opened), params, directory, step));
+    if (::lseek(bytes.get(), 0, SEEK_SET) < 0) {
+        return fail_errno("read the archive", errno);
+    }
+    TRY_ASSIGN(std::string digest, digest::sha256_of(bytes.get()));
+    TRY(check_digest(digest, params.archive_digest));
+    TRY_ASSIGN(const Fd target, open_directory(directory));
+    archive::UnpackOptions options;
+    options.limits.bytes = params.unpacked_limit;
+    options.limits.entries = static_cast<std::uint64_t>(params.entry_limit);
+    options.limits.ratio = static_cast<std::uint64_t>(params.ratio_limit);
+    options.strip_components = params.strip_components;
+    const archive::UnpackCallbacks callbacks{
+        .on_progress = [&](std::uint64_t written) { step.stream.emit(bytes_of("unpack", written, 0)); }};
+    TRY_ASSIGN(const archive::Unpacked unpacked,
+               params.archive.empty()
+                   ? archive::place_dockerfile(bytes.get(), target.get(), step.stop)
+                   : archive::unpack(bytes.get(), target.get(), options, callbacks, step.stop));
+    step.stream.log(frames::Lane::out, std::format("{}: {} files and directories, {}", unpacked.what,
+                                                   unpacked.entries, humane_bytes(unpacked.bytes)));
+    for (const std::string& note : unpacked.notes) {
+        step.warn("archivenote", note);
+    }
+    return digest;
+}
+
+Status empty(const fs::path& directory, Step& step) {
+    std::vector<std::string> notes;
+    TRY(source::empty_directory(directory, notes));
+    for (const std::string& note : notes) {
+        step.warn("fetchnote", note);
+    }
+    return {};
+}
+
+} // namespace
+
+Result<handoff::Source> fetch_archive(const cli::Fetch& params, Step& step) {
+    const bool lone = params.archive.empty();
+    const std::string_view option = lone ? "dockerfile-only" : "archive";
+    Origin origin = name_origin(lone ? params.dockerfile_only : params.archive);
+    std::vector<std::string> secrets;
+    if (origin.kind == Origin::Kind::url) {
+        secrets = http::secrets_in_query(origin.text);
+        std::ranges::move(source::secrets_in_url(origin.text), std::back_inserter(secrets));
+    }
+    for (const std::string& secret : secrets) {
+        step.redactor.add(secret); // hello names the URL
+    }
+    step.hello(std::format("fetch {} {}", lone ? "the Dockerfile" : "the archive", origin.shown));
+    step.secrets(secrets);
+    TRY(handoff::forget_from(step.state, "source"));
+    step.phase(frames::PhaseName::unpacking);
+
+    if (!params.archive_digest.empty()) {
+        TRY_ASSIGN(const digest::Digest digest, digest::parse_digest(params.archive_digest));
+        if (digest.algorithm != digest::Algorithm::sha256) {
+            return usage("--archive-digest takes sha256:HEX only", "give the archive's SHA-256");
+        }
+    }
+    Fd opened;
+    switch (origin.kind) {
+    case Origin::Kind::url: {
+        if (lone) {
+            return usage("--dockerfile-only takes no URL", "--archive takes Dockerfiles too");
+        }
+        TRY_ASSIGN(origin.url, http::parse_url(origin.text));
+        break;
+    }
+    case Origin::Kind::path: {
+        TRY_ASSIGN(opened, open_path(origin.text, option)); // before the target is emptied: it may lie there
+        break;
+    }
+    case Origin::Kind::standard_input: {
+        TRY_ASSIGN(opened, open_standard_input(option));
+        break;
+    }
+    }
+    const fs::path directory =
+        fs::absolute(params.into.empty() ? step.state / "source" : params.into).lexically_normal();
+    if (directory == "/") {
+        return usage("the source cannot be put into /", "name a directory of its own with --into");
+    }
+    TRY(empty(directory, step));
+    auto digest = fill(origin, std::move(opened), params, directory, step);
+    if (!digest) {
+        if (const Status emptied = empty(directory, step); !emptied) {
+            step.warn("fetchnote", "what was unpacked could not be removed: " + emptied.error().message);
+        }
+        return fail(std::move(digest).error());
+    }
+    handoff::Source value;
+    value.directory = directory.string();
+    value.archive_digest = std::move(*digest);
+    if (origin.kind == Origin::Kind::url) {
+        value.url = http::text_without_query(origin.url);
+    } else if (origin.kind == Origin::Kind::path) {
+        value.url = "file://" + fs::absolute(origin.text).lexically_normal().string();
+    }
+    TRY(handoff::write(step.state, value));
+    if (!value.url.empty()) {
+        step.result("url", value.url);
+    }
+    step.result("archive-digest", value.archive_digest);
+    return value;
+}
+
+} // namespace slipway::steps
