@@ -156,6 +156,10 @@ Result<Input> Input::open(int fd, Kind compression, Format format, std::uint64_t
     if (rc != ARCHIVE_OK || archive_read_open1(handle) != ARCHIVE_OK) {
         return fail(input.failure());
     }
+    // libarchive goes on as long as it finds the same compression again; its last filter is the file itself.
+    if (archive_filter_count(handle) > (is_compression(compression) ? 2 : 1)) {
+        return fail(bad_archive("the archive is packed twice by the same compression", "pack it once"));
+    }
     return input;
 }
 

@@ -1,4 +1,4 @@
-"""Real servers for tests and the demo: git over HTTP, git daemon, sshd and a container registry, on loopback.
+"""Real servers for tests and the demo: git over HTTP, git daemon, sshd, files and a container registry, on loopback.
 
 Each server is a context manager that has a free port once it is entered, dies with the process that
 started it, and is stopped by its own process id. Nothing here is a fake: git http-backend, git daemon,
@@ -12,6 +12,7 @@ Standard library only. Runs where those programs are installed (the Containerfil
 or as a program: python3 -m servers serve --help
 """
 
+from .files import Files
 from .git_daemon import GitDaemon
 from .git_http import GitHttp
 from .process import ServerError
@@ -20,4 +21,4 @@ from .relay import Relay
 from .ssh import Sshd
 from .tls import Authority
 
-__all__ = ["Authority", "GitDaemon", "GitHttp", "Registry", "Relay", "ServerError", "Sshd"]
+__all__ = ["Authority", "Files", "GitDaemon", "GitHttp", "Registry", "Relay", "ServerError", "Sshd"]
