@@ -168,7 +168,7 @@ Result<Fd> download(const Origin& origin, const cli::Fetch& params, const fs::pa
     if (!params.basic_auth_dir.empty() && what.url.username.empty() && what.url.password.empty()) {
         TRY_ASSIGN(const auto store, source::read_basic_auth_dir(params.basic_auth_dir));
         step.secrets(store.secrets());
-        if (const auto basic = source::credentials_for(store, what.url.origin() + "/").basic) {
+        if (const auto basic = source::credentials_for(store, http::text_without_query(what.url)).basic) {
             what.url.username = basic->username;
             what.url.password = basic->password;
         }

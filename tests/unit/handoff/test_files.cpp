@@ -53,7 +53,8 @@ TEST_CASE("every value comes back as it was written") {
                                  .ref = "refs/heads/main",
                                  .committer_date = "2026-11-22T07:45:03Z",
                                  .committer_time = 1795333503,
-                                 .subject = "Größe"};
+                                 .subject = "Größe",
+                                 .archive_digest = "sha256:abc"};
     REQUIRE(handoff::write(state.path, source));
     CHECK(handoff::read_source(state.path) == source);
     REQUIRE(handoff::write(state.path, plan()));
