@@ -60,6 +60,8 @@ struct Fetch {
     std::uint64_t unpacked_limit = std::uint64_t{20} << 30U; ///< bytes
     int entry_limit = 1'000'000;
     int ratio_limit = 250; ///< 0 = none
+    Milliseconds connect_timeout{30'000};
+    Milliseconds stall_timeout{60'000}; ///< longest silence of the server; 0 = none
 };
 
 struct Resolve {

@@ -52,6 +52,9 @@ void bind(OptionTable& table, Fetch& fetch) {
                  "files and directories an archive may hold");
     table.number("ratio-limit", fetch.ratio_limit, 0, 1'000'000'000,
                  "times its size an archive may unpack to, past 100 MiB; 0 = no limit");
+    table.duration("connect-timeout", fetch.connect_timeout, "time for a connection to the server");
+    table.duration("stall-timeout", fetch.stall_timeout,
+                   "longest silence of the server while it should send; 0 = none");
 }
 
 void bind(OptionTable& table, Resolve& resolve) {

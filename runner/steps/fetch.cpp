@@ -69,6 +69,8 @@ Result<source::GitOptions> git_options(const cli::Fetch& params, Step& step) {
     options.tls_verify = params.tls_verify;
     options.proxy_url = proxy_url(http.proxies, options.url);
     options.retry.retries = params.retries;
+    options.connect_timeout = params.connect_timeout;
+    options.stall_timeout = params.stall_timeout;
     return options;
 }
 

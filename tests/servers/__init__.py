@@ -12,6 +12,7 @@ Standard library only. Runs where those programs are installed (the Containerfil
 or as a program: python3 -m servers serve --help
 """
 
+from .broken_git import BrokenGit, Fault
 from .files import Files
 from .git_daemon import GitDaemon
 from .git_http import GitHttp
@@ -21,4 +22,15 @@ from .relay import Relay
 from .ssh import Sshd
 from .tls import Authority
 
-__all__ = ["Authority", "Files", "GitDaemon", "GitHttp", "Registry", "Relay", "ServerError", "Sshd"]
+__all__ = [
+    "Authority",
+    "BrokenGit",
+    "Fault",
+    "Files",
+    "GitDaemon",
+    "GitHttp",
+    "Registry",
+    "Relay",
+    "ServerError",
+    "Sshd",
+]

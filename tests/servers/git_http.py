@@ -23,6 +23,38 @@ CHUNK = 64 * 1024
 BACKEND_SECONDS = 120
 
 
+def backend_environment(root, method, target, headers):
+    """What `git http-backend` is told of a request (RFC 3875). `headers`: names in lower case."""
+    url = urlsplit(target)
+    environment = {
+        "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
+        "GIT_PROJECT_ROOT": str(root), "GIT_HTTP_EXPORT_ALL": "1",
+        "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*",
+        "GATEWAY_INTERFACE": "CGI/1.1", "SERVER_PROTOCOL": "HTTP/1.1", "REQUEST_METHOD": method,
+        "PATH_INFO": url.path, "QUERY_STRING": url.query, "REMOTE_ADDR": "127.0.0.1",
+        "CONTENT_TYPE": headers.get("content-type", ""),
+    }
+    for header, variable in (("content-encoding", "HTTP_CONTENT_ENCODING"), ("git-protocol", "HTTP_GIT_PROTOCOL"),
+                             ("accept", "HTTP_ACCEPT"), ("content-length", "CONTENT_LENGTH")):
+        if headers.get(header):
+            environment[variable] = headers[header]
+    return environment
+
+
+def request_body(reader, headers):
+    """Pieces of a request's body, chunked or of a known length. `headers`: names in lower case."""
+    if headers.get("transfer-encoding", "").lower() == "chunked":
+        while size := int(reader.readline(64).split(b";")[0] or b"0", 16):
+            yield reader.read(size)
+            reader.readline(8)
+        reader.readline(8)
+        return
+    left = int(headers.get("content-length") or 0)
+    while left > 0 and (piece := reader.read(min(left, CHUNK))):
+        left -= len(piece)
+        yield piece
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = 60
@@ -59,7 +91,7 @@ class _Handler(BaseHTTPRequestHandler):
         if ".." in path.split("/"):
             self._answer(400, {})
             return
-        self._backend(git, path)
+        self._backend(git)
 
     def _answer(self, status, headers):
         # Whatever body the client sends is not read, so the connection cannot be used again.
@@ -71,23 +103,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Connection", "close")
         self.end_headers()
 
-    def _backend(self, git, path):
-        environment = {
-            "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
-            "GIT_PROJECT_ROOT": str(git.root), "GIT_HTTP_EXPORT_ALL": "1",
-            "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*",
-            "GATEWAY_INTERFACE": "CGI/1.1", "SERVER_PROTOCOL": "HTTP/1.1", "REQUEST_METHOD": self.command,
-            "PATH_INFO": path, "QUERY_STRING": urlsplit(self.path).query, "REMOTE_ADDR": self.client_address[0],
-            "CONTENT_TYPE": self.headers.get("Content-Type", ""),
-        }
-        for header, variable in (("Content-Encoding", "HTTP_CONTENT_ENCODING"),
-                                 ("Git-Protocol", "HTTP_GIT_PROTOCOL"), ("Accept", "HTTP_ACCEPT")):
-            if self.headers.get(header):
-                environment[variable] = self.headers[header]
-        if self.headers.get("Content-Length"):
-            environment["CONTENT_LENGTH"] = self.headers["Content-Length"]
+    def _backend(self, git):
+        headers = {name.lower(): value for name, value in self.headers.items()}
         backend = subprocess.Popen(["git", "http-backend"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                   stderr=subprocess.DEVNULL, env=environment)
+                                   stderr=subprocess.DEVNULL,
+                                   env=backend_environment(git.root, self.command, self.path, headers))
         limit = threading.Timer(BACKEND_SECONDS, backend.kill)
         limit.start()
         # git answers while it still reads, so the request body needs a thread of its own.
@@ -106,7 +126,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _feed(self, into):
         try:
-            for piece in self._body():
+            for piece in request_body(self.rfile, {name.lower(): value for name, value in self.headers.items()}):
                 into.write(piece)
         except OSError:
             pass
@@ -115,18 +135,6 @@ class _Handler(BaseHTTPRequestHandler):
                 into.close()
             except OSError:
                 pass
-
-    def _body(self):
-        if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
-            while size := int(self.rfile.readline(64).split(b";")[0] or b"0", 16):
-                yield self.rfile.read(size)
-                self.rfile.readline(8)
-            self.rfile.readline(8)
-            return
-        left = int(self.headers.get("Content-Length") or 0)
-        while left > 0 and (piece := self.rfile.read(min(left, CHUNK))):
-            left -= len(piece)
-            yield piece
 
     def _relay(self, output):
         status, headers = 200, []
