@@ -6,6 +6,8 @@
 #include "base/stop.hpp"
 
 #include <functional>
+#include <optional>
+#include <string_view>
 
 namespace slipway {
 
@@ -22,6 +24,11 @@ using OnRetry = std::function<void(const Error& error, int next_try, int tries, 
 /// Delay before try `next_try` (≥ 2): uniformly random in [half, whole] of the back-off, or what the other
 /// side asked for if that is longer. `random` is in [0, 1).
 Milliseconds retry_delay(const RetryPolicy& policy, int next_try, const Error& error, double random);
+
+/// Value of a Retry-After header (RFC 9110, 10.2.3), seconds or a date, as what is left of it at `now`: from
+/// nothing to an hour. Nothing understood: nullopt.
+std::optional<std::chrono::seconds> parse_retry_after(std::string_view value,
+                                                      std::chrono::system_clock::time_point now);
 
 /// A uniformly random number in [0, 1) from the system's generator.
 double random_unit();

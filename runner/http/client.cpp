@@ -7,6 +7,7 @@ namespace {
 const int openssl_without_config = OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, nullptr);
 } // namespace
 
+#include "base/retry.hpp"
 #include "http/client.hpp"
 #include "http/failure.hpp"
 #include "http/watch.hpp"
@@ -441,26 +442,7 @@ std::string_view Response::header(std::string_view name) const {
 }
 
 std::optional<std::chrono::seconds> Response::retry_after() const {
-    const std::string value(header("Retry-After"));
-    if (value.empty()) {
-        return std::nullopt;
-    }
-    constexpr std::chrono::seconds most{3600};
-    long long seconds = 0;
-    const auto [end, ec] = std::from_chars(value.data(), value.data() + value.size(), seconds);
-    if (ec == std::errc::result_out_of_range) {
-        return most;
-    }
-    if (ec == std::errc() && end == value.data() + value.size()) {
-        return std::clamp(std::chrono::seconds(seconds), std::chrono::seconds(0), most);
-    }
-    std::tm parts{};
-    if (::strptime(value.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &parts) == nullptr) {
-        return std::nullopt;
-    }
-    const auto when = std::chrono::system_clock::from_time_t(::timegm(&parts));
-    const auto left = std::chrono::ceil<std::chrono::seconds>(when - std::chrono::system_clock::now());
-    return std::clamp(left, std::chrono::seconds(0), most);
+    return parse_retry_after(header("Retry-After"), std::chrono::system_clock::now());
 }
 
 bool is_transient_status(int status) noexcept {

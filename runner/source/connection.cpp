@@ -68,15 +68,12 @@ std::string Connection::connect_url() const {
 }
 
 Status Connection::prepare(const std::filesystem::path& git_dir) {
-    if (!options_.ca_file.empty() && url_.scheme == GitUrl::Scheme::https && options_.tls_verify) {
-        if (const int rc =
-                git_libgit2_opts(GIT_OPT_SET_SSL_CERT_LOCATIONS, options_.ca_file.c_str(), nullptr);
-            rc < 0) {
-            Error error = make_error(ErrorClass::usage, code::missing_or_invalid_argument,
-                                     "cannot use the CA bundle " + options_.ca_file,
-                                     "it must be a readable file of PEM certificates");
-            error.cause = take_error(rc).text;
-            return fail(std::move(error));
+    if (url_.scheme == GitUrl::Scheme::https || url_.scheme == GitUrl::Scheme::http) {
+        // http may be redirected to https; without a bundle that ends there.
+        const bool verify = options_.tls_verify;
+        if (!verify || !options_.ca_file.empty()) {
+            TRY_ASSIGN(TlsTrust trust, make_trust(options_.ca_file, verify));
+            net_.trust(std::move(trust));
         }
     }
     if (url_.scheme == GitUrl::Scheme::ssh) {
@@ -137,8 +134,8 @@ git_remote_callbacks Connection::remote_callbacks() {
     calls.payload = this;
     calls.credentials = [](git_credential** out, const char* url, const char* user, unsigned int allowed,
                            void* payload) { return self(payload).credentials(out, url, user, allowed); };
-    calls.certificate_check = [](git_cert* cert, int valid, const char*, void* payload) {
-        return self(payload).certificate(cert, valid);
+    calls.certificate_check = [](git_cert* cert, int, const char*, void* payload) {
+        return self(payload).host_key(cert);
     };
     calls.transfer_progress = [](const git_indexer_progress* stats, void* payload) -> int {
         Connection& me = self(payload);
@@ -236,13 +233,9 @@ int Connection::credentials(git_credential** out, const char* url, const char* u
                                                  have.basic->password.c_str());
 }
 
-int Connection::certificate(git_cert* cert, int valid) {
+int Connection::host_key(git_cert* cert) {
     if (cert == nullptr || cert->cert_type != GIT_CERT_HOSTKEY_LIBSSH2) {
-        if (!options_.tls_verify || valid != 0) {
-            return 0;
-        }
-        seen_.tls_untrusted = true;
-        return GIT_PASSTHROUGH; // libgit2 keeps its own words for why
+        return 0; // TLS has judged its own
     }
     const auto* shown = reinterpret_cast<const git_cert_hostkey*>(cert);
     if ((shown->type & GIT_CERT_SSH_RAW) == 0) {

@@ -22,8 +22,8 @@ class Connection {
     Connection(const Connection&) = delete;
     Connection& operator=(const Connection&) = delete;
 
-    /// Process-wide settings of this attempt (CA, known hosts); the latter live below `git_dir` while `*this`
-    /// does.
+    /// Whom this attempt believes (CA, known hosts); the latter are a process-wide setting and live below
+    /// `git_dir` while `*this` does.
     Status prepare(const std::filesystem::path& git_dir);
 
     /// The URL as libgit2 is given it: without passwords, with the user and port ssh needs.
@@ -45,7 +45,7 @@ class Connection {
     void say();
 
     int credentials(git_credential** out, const char* url, const char* user, unsigned int allowed);
-    int certificate(git_cert* cert, int valid);
+    int host_key(git_cert* cert);
     int refuse(Observed::Auth why, std::string_view text);
 
     const GitOptions& options_;

@@ -61,6 +61,20 @@ std::optional<Error> from_fault(const NetFault& fault, const GitOptions& options
                        true);
     case Kind::broken:
         return network(std::format("the connection to {} broke: {}", where, fault.detail), true);
+    case Kind::tls:
+        return network("no TLS connection with " + where, false,
+                       "the server may speak plain http there, or only TLS older than 1.2");
+    case Kind::certificate_expired:
+        return network("the certificate of " + where + " has expired", false,
+                       "the server needs a new certificate; check the node's clock too");
+    case Kind::certificate_early:
+        return network("the certificate of " + where + " is not valid yet", false, "check the node's clock");
+    case Kind::certificate_name:
+        return network("the certificate of " + where + " is made out to another name", false,
+                       "use the name it was issued for");
+    case Kind::certificate_unknown:
+        return network("the certificate of " + where + " is not signed by a known authority", false,
+                       "give the authority that signed it with --ca-file");
     }
     return std::nullopt;
 }
@@ -80,8 +94,10 @@ Error from_status(int status, const GitUrl& url, bool with_credentials) {
     case 429: return network(std::format("the git server asks to try later (HTTP {})", status), true);
     default: break;
     }
-    if (status >= 500) {
-        return network(std::format("the git server failed (HTTP {})", status), true);
+    if (status >= 500 && status < 600) {
+        // Not implemented, and no such version of HTTP, will not change.
+        const bool transient = status != 501 && status != 505;
+        return network(std::format("the git server failed (HTTP {})", status), transient);
     }
     return make_error(ErrorClass::build, code::git_failure,
                       std::format("{} does not answer like a git server (HTTP {})", url.host, status),
@@ -162,6 +178,11 @@ Error judge(const LibraryError& failure, const Observed& seen, const NetSession&
         return make_error(ErrorClass::resource, code::out_of_disk, "no space left for the source",
                           "give the volume more space, or fetch less history (--depth 1)");
     }
+    if (seen.stage != Observed::Stage::connect && url.scheme != GitUrl::Scheme::file &&
+        any_of(words, {"object not found", "cannot be peeled to a tree", "target oid for the reference"})) {
+        return network(url.host + " left objects out that it should have sent", true,
+                       "if it stays so, the repository there is damaged");
+    }
     if (seen.stage == Observed::Stage::checkout) {
         // "File exists": two entries of the tree want the same name.
         const bool local = !words.contains("file exists") &&
@@ -178,27 +199,32 @@ Error judge(const LibraryError& failure, const Observed& seen, const NetSession&
     if (seen.auth != Observed::Auth::none) {
         return from_auth(seen, url);
     }
-    if (seen.tls_untrusted) {
-        return network(
-            "the certificate of " + url.host + " is not trusted", false,
-            "give the authority that signed it with --ca-file; the URL's host must be one it is made out to");
-    }
     if (auto error = from_fault(net.fault(), options)) {
         return *std::move(error);
     }
     if (const int status = http_status(words); status != 0) {
         return from_status(status, url, options.credentials.basic.has_value());
     }
+    if (words.contains("doesn't support shallow")) {
+        return make_error(ErrorClass::build, code::git_failure,
+                          "the git server of " + url.host + " cannot cut the history short",
+                          "fetch all of it: --depth 0");
+    }
+    if (words.contains("unexpected authentication failure")) { // a 401 for the pack, none for the refs
+        return from_auth({.auth = options.credentials.basic ? Observed::Auth::rejected : Observed::Auth::missing},
+                         url);
+    }
     if (failure.rc == GIT_EAUTH) {
         return auth(url.host + " wants a kind of credentials that is not supported",
                     "use a token or an ssh key");
     }
-    if (words.contains("cannot redirect")) {
+    if (any_of(words, {"cannot redirect", "unexpected redirect", "redirect without location",
+                       "too many redirects"})) {
         return make_error(ErrorClass::build, code::git_failure,
                           "the git server redirects to where a fetch may not follow",
                           "use the URL the server redirects to");
     }
-    if (words.contains("content-type") || words.contains("too many redirects")) {
+    if (words.contains("content-type")) {
         return make_error(ErrorClass::build, code::git_failure,
                           url.host + " does not answer like a git server",
                           "check that the URL is one git can clone");
@@ -239,6 +265,11 @@ Error judge(const LibraryError& failure, const Observed& seen, const NetSession&
     case GIT_ERROR_NOMEMORY:
     case GIT_ERROR_THREAD:
         return make_error(ErrorClass::internal, code::internal_error, "the source could not be stored");
+    case GIT_ERROR_NONE: // libgit2's reader of pkt-lines has no words for everything
+        if (url.scheme != GitUrl::Scheme::file) {
+            return network(url.host + " sent something that is not git's protocol", true);
+        }
+        break;
     default: break;
     }
     return make_error(ErrorClass::build, code::git_failure, "fetching " + url.clean + " failed");
@@ -252,6 +283,9 @@ Error classify(const LibraryError& failure, const Observed& seen, const NetSessi
         return net.stop().error();
     }
     Error error = judge(failure, seen, net, url, options);
+    if (error.transient) {
+        error.retry_after = net.retry_after();
+    }
     error.cause = failure.text;
     if (!seen.server_words.empty() && seen.stage != Observed::Stage::checkout) {
         error.cause += (error.cause.empty() ? "" : "; ") + ("the server said: " + seen.server_words);

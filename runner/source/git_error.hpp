@@ -17,7 +17,6 @@ struct Observed {
     enum class HostKey { none, unknown, mismatch, revoked } host_key = HostKey::none;
     std::string host_key_shown; ///< fingerprint of the key that was refused
     std::string elsewhere;      ///< host that asked for credentials meant for another
-    bool tls_untrusted = false;
     bool offered_key = false; ///< an SSH key was handed to libssh2
     std::string server_words; ///< last lines the server said
     enum class Stage { connect, fetch, checkout } stage = Stage::connect;

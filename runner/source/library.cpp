@@ -30,6 +30,7 @@ int set_up() {
         git_libgit2_opts(GIT_OPT_ENABLE_STRICT_HASH_VERIFICATION, 0), // ids were made from what was received
         git_libgit2_opts(GIT_OPT_SET_USER_AGENT_PRODUCT, "git/2.47 slipway"), // some hosts look for "git/"
         register_streams(),
+        register_tls_streams(),
     };
     for (const int each : settings) {
         if (each < 0) {

@@ -1,6 +1,7 @@
 #include "source/stream.hpp"
 
 #include "base/fd.hpp"
+#include "base/retry.hpp"
 
 #include <algorithm>
 #include <array>
@@ -284,8 +285,9 @@ struct Stream {
     std::string* host_text;
     std::string* port_text;
     std::thread* pump;
-    int far_end; ///< SSH: our end of the pair
-    int wire;    ///< SSH: the socket to the server
+    int far_end;      ///< SSH: our end of the pair
+    int wire;         ///< SSH: the socket to the server
+    bool carries_tls; ///< not in clear
 };
 
 Stream& self(git_stream* stream) {
@@ -347,6 +349,9 @@ ssize_t stream_read(git_stream* stream, void* data, std::size_t size) {
         }
         const ssize_t n = ::recv(st.s, data, size, MSG_DONTWAIT);
         if (n > 0) {
+            if (!st.carries_tls) {
+                st.net->heard({static_cast<const char*>(data), static_cast<std::size_t>(n)});
+            }
             return n;
         }
         if (n == 0) {
@@ -362,6 +367,9 @@ ssize_t stream_read(git_stream* stream, void* data, std::size_t size) {
 
 ssize_t stream_write(git_stream* stream, const char* data, std::size_t size, int /*flags*/) {
     const Stream& st = self(stream);
+    if (!st.carries_tls) {
+        st.net->said();
+    }
     for (;;) {
         if (!await(st, POLLOUT)) {
             return report(*st.net);
@@ -400,7 +408,9 @@ void stream_free(git_stream* stream) {
     delete &st;
 }
 
-int stream_init(git_stream** out, const char* host, const char* port) {
+} // namespace
+
+int make_socket_stream(git_stream** out, const char* host, const char* port, bool carries_tls) {
     if (current_session == nullptr) {
         git_error_set_str(GIT_ERROR_NET, "no network session");
         return -1;
@@ -414,6 +424,7 @@ int stream_init(git_stream** out, const char* host, const char* port) {
     st->port = st->port_text->data();
     st->net = current_session;
     st->s = st->far_end = st->wire = -1;
+    st->carries_tls = carries_tls;
     st->parent.version = GIT_STREAM_VERSION;
     st->parent.connect = stream_connect;
     st->parent.read = stream_read;
@@ -423,8 +434,6 @@ int stream_init(git_stream** out, const char* host, const char* port) {
     *out = &st->parent;
     return 0;
 }
-
-} // namespace
 
 NetSession::NetSession(StopToken stop, Milliseconds connect_timeout, Milliseconds stall_timeout, bool for_ssh)
     : stop_(std::move(stop)), connect_timeout_(connect_timeout), stall_timeout_(stall_timeout),
@@ -444,6 +453,35 @@ void NetSession::set_fault(NetFault::Kind kind, std::string host, std::string po
     fault_ = {.kind = kind, .host = std::move(host), .port = std::move(port), .detail = std::move(detail)};
 }
 
+void NetSession::heard(std::string_view piece) {
+    constexpr std::size_t longest_head = 16384;
+    if (!for_ssh_ && head_.size() < longest_head && !head_.contains("\r\n\r\n")) {
+        head_ += piece.substr(0, longest_head - head_.size());
+    }
+}
+
+std::optional<std::chrono::seconds> NetSession::retry_after() const {
+    std::string_view rest = head_;
+    if (!rest.starts_with("HTTP/")) {
+        return std::nullopt;
+    }
+    constexpr std::string_view name = "retry-after:";
+    while (!rest.empty()) {
+        const std::size_t end = std::min(rest.find("\r\n"), rest.size());
+        const std::string_view line = rest.substr(0, end);
+        if (line.empty()) {
+            break;
+        }
+        if (line.size() > name.size() &&
+            std::ranges::equal(line.substr(0, name.size()), name,
+                               [](char x, char y) { return (x >= 'A' && x <= 'Z' ? x + 32 : x) == y; })) {
+            return parse_retry_after(line.substr(name.size()), std::chrono::system_clock::now());
+        }
+        rest.remove_prefix(std::min(end + 2, rest.size()));
+    }
+    return std::nullopt;
+}
+
 NetSession* NetSession::current() {
     return current_session;
 }
@@ -451,7 +489,9 @@ NetSession* NetSession::current() {
 int register_streams() {
     git_stream_registration registration{};
     registration.version = GIT_STREAM_VERSION;
-    registration.init = stream_init;
+    registration.init = [](git_stream** out, const char* host, const char* port) {
+        return make_socket_stream(out, host, port, /*carries_tls=*/false);
+    };
     return git_stream_register(GIT_STREAM_STANDARD, &registration);
 }
 

@@ -7,11 +7,16 @@
 
 #include "base/clock.hpp"
 #include "base/stop.hpp"
+#include "source/tls_stream.hpp"
 
 #include <atomic>
 #include <cstdint>
+#include <git2.h>
+#include <git2/sys/stream.h>
 #include <mutex>
+#include <optional>
 #include <string>
+#include <string_view>
 
 namespace slipway::source {
 
@@ -24,6 +29,11 @@ struct NetFault {
         connect_timeout, ///< no answer to connecting
         stalled,         ///< connected, then silent
         broken,          ///< reset in mid stream
+        tls,             ///< no TLS session: `detail` is OpenSSL's word
+        certificate_expired,
+        certificate_early,   ///< not valid yet
+        certificate_name,    ///< made out to another
+        certificate_unknown, ///< not signed by anybody trusted
         stopped
     } kind = Kind::none;
     std::string host;
@@ -44,6 +54,10 @@ class NetSession {
     [[nodiscard]] bool closed_by_peer() const { return closed_.load(std::memory_order_relaxed); }
     /// Everything has arrived: silence is no stall any more.
     void all_received() { quiet_.store(true, std::memory_order_relaxed); }
+    /// Retry-After of the last HTTP answer.
+    [[nodiscard]] std::optional<std::chrono::seconds> retry_after() const;
+    /// Before the first https connection.
+    void trust(TlsTrust trust) { trust_ = std::move(trust); }
 
     // For the streams.
     void set_fault(NetFault::Kind kind, std::string host, std::string port, std::string detail);
@@ -53,6 +67,10 @@ class NetSession {
     [[nodiscard]] Milliseconds connect_timeout() const { return connect_timeout_; }
     [[nodiscard]] Milliseconds stall_timeout() const { return stall_timeout_; }
     [[nodiscard]] bool for_ssh() const { return for_ssh_; }
+    [[nodiscard]] const TlsTrust& trust() const { return trust_; }
+    /// In clear: a request goes out, whose answer's head is to be kept, and a piece of an answer has come.
+    void said() { head_.clear(); }
+    void heard(std::string_view piece);
     static NetSession* current();
 
   private:
@@ -64,10 +82,16 @@ class NetSession {
     std::atomic<bool> quiet_{false};
     mutable std::mutex mutex_;
     NetFault fault_;
+    TlsTrust trust_;
+    std::string head_; ///< how the last HTTP answer began; libgit2 tells only its status
     NetSession* outer_;
 };
 
-/// Makes libgit2 use these sockets for everything, TLS and SSH included. Once per process.
+/// Makes libgit2 use these sockets for everything but https, which register_tls_streams() sees to. Once per
+/// process.
 int register_streams();
+
+/// A socket as a libgit2 stream. `carries_tls`: what passes is no HTTP to listen to.
+int make_socket_stream(git_stream** out, const char* host, const char* port, bool carries_tls);
 
 } // namespace slipway::source

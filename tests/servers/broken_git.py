@@ -155,9 +155,13 @@ def objects_spoilt(change):
     return pack_spoilt(lambda pack: packs.build(change(packs.objects(pack))))
 
 
-def raw(change):
+def raw(change, then_close=True):
     """change(answer), which is bytes."""
-    return lambda wire, answer: wire.send(change(answer))
+    def act(wire, answer):
+        wire.send(change(answer))
+        if then_close:
+            wire.close()
+    return act
 
 
 def says(status, headers=(), body=b""):
@@ -257,9 +261,10 @@ class BrokenGit:
                 self.requests.append((method, target))
                 answer = self._backend(method, target, headers, body)
                 stage = "refs" if method == "GET" else "pack" if b"PACK" in answer.body else "wants"
-                if act := self._struck(stage):
-                    return act(Wire(connection, self._stopped), answer)
-                connection.sendall(answer.raw())
+                act = self._struck(stage) or (lambda wire, answer: wire.send(answer.raw()))
+                act(Wire(connection, self._stopped), answer)
+                if connection.fileno() < 0:
+                    return None
         return None
 
     @staticmethod
