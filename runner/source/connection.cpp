@@ -13,6 +13,9 @@ Connection& self(void* payload) {
     return *static_cast<Connection*>(payload);
 }
 
+/// Bytes: libgit2 keeps the refs in memory. A million of them take about half.
+constexpr std::uint64_t longest_advertisement = std::uint64_t{256} << 20U;
+
 int default_port(GitUrl::Scheme scheme) {
     switch (scheme) {
     case GitUrl::Scheme::https: return 443;
@@ -69,12 +72,8 @@ std::string Connection::connect_url() const {
 
 Status Connection::prepare(const std::filesystem::path& git_dir) {
     if (url_.scheme == GitUrl::Scheme::https || url_.scheme == GitUrl::Scheme::http) {
-        // http may be redirected to https; without a bundle that ends there.
-        const bool verify = options_.tls_verify;
-        if (!verify || !options_.ca_file.empty()) {
-            TRY_ASSIGN(TlsTrust trust, make_trust(options_.ca_file, verify));
-            net_.trust(std::move(trust));
-        }
+        TRY_ASSIGN(TlsTrust trust, make_trust(options_.ca_file, options_.tls_verify)); // http may redirect
+        net_.trust(std::move(trust));
     }
     if (url_.scheme == GitUrl::Scheme::ssh) {
         // libgit2 looks for known_hosts in a home directory and nowhere else; this one holds this host's
@@ -107,6 +106,7 @@ git_proxy_options Connection::proxy_options() const {
 }
 
 git_remote_connect_options Connection::connect_options() {
+    net_.take_at_most(longest_advertisement);
     git_remote_connect_options options{};
     git_remote_connect_options_init(&options, GIT_REMOTE_CONNECT_OPTIONS_VERSION);
     options.callbacks = remote_callbacks();
@@ -116,6 +116,7 @@ git_remote_connect_options Connection::connect_options() {
 }
 
 git_fetch_options Connection::fetch_options(int depth) {
+    net_.take_at_most(0); // a pack goes to disk, whose size is its limit
     git_fetch_options options{};
     git_fetch_options_init(&options, GIT_FETCH_OPTIONS_VERSION);
     options.callbacks = remote_callbacks();

@@ -61,6 +61,9 @@ std::optional<Error> from_fault(const NetFault& fault, const GitOptions& options
                        true);
     case Kind::broken:
         return network(std::format("the connection to {} broke: {}", where, fault.detail), true);
+    case Kind::too_much:
+        return make_error(ErrorClass::build, code::git_failure, "the git server sends " + fault.detail,
+                          "check that the URL is one git can clone");
     case Kind::tls:
         return network("no TLS connection with " + where, false,
                        "the server may speak plain http there, or only TLS older than 1.2");
@@ -211,8 +214,9 @@ Error judge(const LibraryError& failure, const Observed& seen, const NetSession&
                           "fetch all of it: --depth 0");
     }
     if (words.contains("unexpected authentication failure")) { // a 401 for the pack, none for the refs
-        return from_auth({.auth = options.credentials.basic ? Observed::Auth::rejected : Observed::Auth::missing},
-                         url);
+        Observed late = seen;
+        late.auth = options.credentials.basic ? Observed::Auth::rejected : Observed::Auth::missing;
+        return from_auth(late, url);
     }
     if (failure.rc == GIT_EAUTH) {
         return auth(url.host + " wants a kind of credentials that is not supported",

@@ -248,6 +248,9 @@ void relay(NetSession& net, int server, int client, const std::string& host, con
             }
             if (moved) {
                 heard = Steady::now();
+                if (!net.received(down->end - down->begin)) {
+                    break;
+                }
             }
         }
         if (!down->empty() && !down->drain(client)) {
@@ -349,10 +352,9 @@ ssize_t stream_read(git_stream* stream, void* data, std::size_t size) {
         }
         const ssize_t n = ::recv(st.s, data, size, MSG_DONTWAIT);
         if (n > 0) {
-            if (!st.carries_tls) {
-                st.net->heard({static_cast<const char*>(data), static_cast<std::size_t>(n)});
-            }
-            return n;
+            const std::string_view piece(static_cast<const char*>(data), static_cast<std::size_t>(n));
+            return st.net->received(piece.size()) && (st.carries_tls || st.net->heard(piece)) ? n
+                                                                                             : report(*st.net);
         }
         if (n == 0) {
             st.net->set_closed();
@@ -453,11 +455,30 @@ void NetSession::set_fault(NetFault::Kind kind, std::string host, std::string po
     fault_ = {.kind = kind, .host = std::move(host), .port = std::move(port), .detail = std::move(detail)};
 }
 
-void NetSession::heard(std::string_view piece) {
-    constexpr std::size_t longest_head = 16384;
-    if (!for_ssh_ && head_.size() < longest_head && !head_.contains("\r\n\r\n")) {
-        head_ += piece.substr(0, longest_head - head_.size());
+bool NetSession::heard(std::string_view piece) {
+    constexpr std::size_t longest_head = std::size_t{64} * 1024;
+    if (for_ssh_ || head_.size() == longest_head || head_.contains("\r\n\r\n")) {
+        return true;
     }
+    head_ += piece.substr(0, longest_head - head_.size());
+    if (head_.size() < longest_head || head_.contains("\r\n\r\n") || !head_.starts_with("HTTP/")) {
+        return true;
+    }
+    set_fault(NetFault::Kind::too_much, {}, {}, "an endless head of an answer");
+    return false;
+}
+
+bool NetSession::received(std::size_t bytes) {
+    const std::uint64_t room = room_.load(std::memory_order_relaxed);
+    if (room == 0) {
+        return true;
+    }
+    if (bytes < room) {
+        room_.store(room - bytes, std::memory_order_relaxed);
+        return true;
+    }
+    set_fault(NetFault::Kind::too_much, {}, {}, "an endless list of refs");
+    return false;
 }
 
 std::optional<std::chrono::seconds> NetSession::retry_after() const {

@@ -34,6 +34,7 @@ struct NetFault {
         certificate_early,   ///< not valid yet
         certificate_name,    ///< made out to another
         certificate_unknown, ///< not signed by anybody trusted
+        too_much,            ///< more than fits into memory
         stopped
     } kind = Kind::none;
     std::string host;
@@ -56,6 +57,8 @@ class NetSession {
     void all_received() { quiet_.store(true, std::memory_order_relaxed); }
     /// Retry-After of the last HTTP answer.
     [[nodiscard]] std::optional<std::chrono::seconds> retry_after() const;
+    /// From now on, off the wire; 0 = no limit.
+    void take_at_most(std::uint64_t bytes) { room_ = bytes; }
     /// Before the first https connection.
     void trust(TlsTrust trust) { trust_ = std::move(trust); }
 
@@ -70,7 +73,10 @@ class NetSession {
     [[nodiscard]] const TlsTrust& trust() const { return trust_; }
     /// In clear: a request goes out, whose answer's head is to be kept, and a piece of an answer has come.
     void said() { head_.clear(); }
-    void heard(std::string_view piece);
+    /// False = a fault: the head is endless.
+    bool heard(std::string_view piece);
+    /// So much has come off the wire. False = a fault: it is more than take_at_most() allows.
+    bool received(std::size_t bytes);
     static NetSession* current();
 
   private:
@@ -80,6 +86,7 @@ class NetSession {
     bool for_ssh_;
     std::atomic<bool> closed_{false};
     std::atomic<bool> quiet_{false};
+    std::atomic<std::uint64_t> room_{0};
     mutable std::mutex mutex_;
     NetFault fault_;
     TlsTrust trust_;

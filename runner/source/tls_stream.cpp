@@ -147,8 +147,9 @@ ssize_t stream_read(git_stream* stream, void* data, std::size_t size) {
     ERR_clear_error();
     const int n = SSL_read(st.ssl, data, static_cast<int>(std::min<std::size_t>(size, INT_MAX)));
     if (n > 0) {
-        st.net->heard({static_cast<const char*>(data), static_cast<std::size_t>(n)});
-        return n;
+        return st.net->heard({static_cast<const char*>(data), static_cast<std::size_t>(n)})
+                   ? n
+                   : broken(st, Kind::too_much, {});
     }
     const int reason = SSL_get_error(st.ssl, n);
     const unsigned long error = ERR_peek_last_error();
@@ -249,7 +250,7 @@ Result<TlsTrust> make_trust(const std::string& ca_file, bool verify) {
     if (verify) {
         // As container tools have it: whatever certificate is listed as trusted ends the chain.
         X509_STORE_set_flags(SSL_CTX_get_cert_store(context.get()), X509_V_FLAG_PARTIAL_CHAIN);
-        if (SSL_CTX_load_verify_locations(context.get(), ca_file.c_str(), nullptr) != 1) {
+        if (!ca_file.empty() && SSL_CTX_load_verify_locations(context.get(), ca_file.c_str(), nullptr) != 1) {
             Error error = make_error(ErrorClass::usage, code::missing_or_invalid_argument,
                                      "cannot use the CA bundle " + ca_file,
                                      "it must be a readable file of PEM certificates");

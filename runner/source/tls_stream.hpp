@@ -18,7 +18,7 @@ namespace slipway::source {
 /// What servers are believed by. Shared by the connections of one fetch.
 using TlsTrust = std::shared_ptr<ssl_ctx_st>;
 
-/// `ca_file`: PEM bundle, the only one trusted. Without `verify` any certificate will do. Error: class usage
+/// `ca_file`: PEM bundle, the only one trusted; empty = nobody is. Without `verify` any certificate will do. Error: class usage
 /// (no certificate in the file).
 Result<TlsTrust> make_trust(const std::string& ca_file, bool verify);
 

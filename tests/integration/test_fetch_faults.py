@@ -94,6 +94,10 @@ def chunked_head(answer):
     return answer.chunked().head()
 
 
+def chunk(data):
+    return b"%x\r\n%s\r\n" % (len(data), data)
+
+
 HTML = b"<!DOCTYPE html><title>Sign in</title>" + b"<p>Welcome to our wireless network.</p>" * 50
 ESCAPES = b"\x1b[31mred\x1b[0m \x1b]0;title\x07 nul\0 \xc2\x9b2J \xff\xfe\n"
 
@@ -211,9 +215,25 @@ TABLE |= {
 
     # Without an end. Nothing of it may fill the memory.
     "an endless header": Row(Fault("refs", broken.endless(
-        lambda answer: b"HTTP/1.1 200 OK\r\n", b"X-More: " + b"x" * 8000 + b"\r\n"))),
-    "an endless header line": Row(Fault("refs", broken.endless(lambda answer: b"HTTP/1.1 200 OK\r\nX: ", b"x" * 8192))),
-    "an endless status line": Row(Fault("refs", broken.endless(lambda answer: b"HTTP/1.1 200 ", b"O" * 8192))),
+        lambda answer: b"HTTP/1.1 200 OK\r\n", b"X-More: " + b"x" * 8000 + b"\r\n")), "build", again=False,
+        words="endless"),
+    "an endless header line": Row(Fault("refs", broken.endless(lambda answer: b"HTTP/1.1 200 OK\r\nX: ", b"x" * 8192)),
+                                   "build", again=False, words="endless"),
+    "an endless status line": Row(Fault("refs", broken.endless(lambda answer: b"HTTP/1.1 200 ", b"O" * 8192)), "build",
+                                   again=False, words="endless"),
+
+    "an endless ref advertisement": Row(Fault("refs", broken.endless(
+        lambda answer: answer.chunked().head(),
+        chunk(packs.line(b"0" * 39 + b"1 refs/heads/" + b"x" * 900 + b"\n") * 60))), "resource", "deadline", again=False,
+        options=("--timeout=3s",)),
+    "an endless side band": Row(Fault("pack", broken.endless(
+        lambda answer: answer.chunked().head() + chunk(packs.line(b"NAK\n")),
+        chunk(packs.band(2, b"still counting: %d%%\r" * 20) * 20))), "resource", "deadline", again=False,
+        options=("--timeout=3s", "--log-budget=65536")),
+    "a byte now and then, too few in all": Row(Fault("pack", broken.drip(broken.before_pack, 0.3)), "resource",
+                                               "deadline", again=False, options=("--timeout=3s",)),
+    "a byte now and then, for a while": Row(Fault("refs", broken.drip(
+        lambda answer: len(answer.raw()) - 8, 0.4)), klass=None),
 
     # pkt-lines.
     "an ERR packet": Row(Fault("refs", broken.spoilt(

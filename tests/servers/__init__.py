@@ -21,6 +21,7 @@ from .registry import Registry
 from .relay import Relay
 from .ssh import Sshd
 from .tls import Authority
+from .wire import ConnectProxy, CutLine
 
 __all__ = [
     "Authority",
@@ -34,3 +35,4 @@ __all__ = [
     "ServerError",
     "Sshd",
 ]
+__all__ = ["Authority", "BrokenGit", "ConnectProxy", "CutLine", "Fault", "GitDaemon", "GitHttp", "Registry", "Relay", "ServerError", "Sshd"]
