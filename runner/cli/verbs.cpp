@@ -39,6 +39,7 @@ void bind(OptionTable& table, Fetch& fetch) {
                "directory with username and password, or .git-credentials");
     table.path("known-hosts", fetch.known_hosts, "known_hosts file for SSH");
     table.flag("accept-new-host-key", fetch.accept_new_host_key, "trust an SSH host key nobody vouched for");
+    table.flag("lfs", fetch.lfs, "fetch what Git LFS pointers stand for");
     table.number("fetch-retries", fetch.retries, 0, 100, "further tries after a transient failure");
     table.text("archive", fetch.archive,
                "archive (tar, zip) or Dockerfile to take instead; - = standard input", "URL|PATH|-");

@@ -46,6 +46,13 @@ int Connection::port() const {
     return port_of(url_);
 }
 
+std::string Connection::ssh_user() const {
+    if (!url_.username.empty()) {
+        return url_.username;
+    }
+    return options_.credentials.ssh_user.empty() ? "git" : options_.credentials.ssh_user;
+}
+
 std::string Connection::connect_url() const {
     if (url_.scheme == GitUrl::Scheme::file) {
         return url_.path; // as a path: libgit2's file:// takes what is behind it undecoded
@@ -53,10 +60,7 @@ std::string Connection::connect_url() const {
     if (url_.scheme != GitUrl::Scheme::ssh) {
         return url_.clean;
     }
-    std::string user = url_.username;
-    if (user.empty()) {
-        user = options_.credentials.ssh_user.empty() ? "git" : options_.credentials.ssh_user;
-    }
+    const std::string user = ssh_user();
     const bool six = host().contains(':');
     if (!url_.scp_like) {
         return std::format("ssh://{}@{}{}{}:{}{}", percent_encode(user), six ? "[" : "", host(),
@@ -243,23 +247,26 @@ int Connection::host_key(git_cert* cert) {
         seen_.host_key = Observed::HostKey::unknown;
         return GIT_ECERTIFICATE;
     }
-    const std::string_view blob(shown->hostkey, shown->hostkey_len);
+    return admits_host_key({shown->hostkey, shown->hostkey_len}) ? 0 : GIT_ECERTIFICATE;
+}
+
+bool Connection::admits_host_key(std::string_view blob) {
     const std::string fingerprint = clean_line(host_key_fingerprint(blob), 256);
     seen_.host_key_shown = fingerprint;
     switch (HostKeys::for_host(options_.credentials.known_hosts, host(), port()).check(blob)) {
-    case HostKeyVerdict::match: return 0;
-    case HostKeyVerdict::mismatch: seen_.host_key = Observed::HostKey::mismatch; return GIT_ECERTIFICATE;
-    case HostKeyVerdict::revoked: seen_.host_key = Observed::HostKey::revoked; return GIT_ECERTIFICATE;
+    case HostKeyVerdict::match: return true;
+    case HostKeyVerdict::mismatch: seen_.host_key = Observed::HostKey::mismatch; return false;
+    case HostKeyVerdict::revoked: seen_.host_key = Observed::HostKey::revoked; return false;
     case HostKeyVerdict::unknown: break;
     }
     if (options_.credentials.known_hosts.empty() && options_.credentials.accept_new_host_key) {
         if (callbacks_.on_host_key) {
             callbacks_.on_host_key(host(), fingerprint);
         }
-        return 0;
+        return true;
     }
     seen_.host_key = Observed::HostKey::unknown;
-    return GIT_ECERTIFICATE;
+    return false;
 }
 
 } // namespace slipway::source

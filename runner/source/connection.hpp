@@ -38,6 +38,11 @@ class Connection {
 
     [[nodiscard]] int port() const;
     [[nodiscard]] const std::string& host() const;
+    /// Who to log in as over ssh.
+    [[nodiscard]] std::string ssh_user() const;
+
+    /// Is this the host's key, as far as known_hosts and the caller's policy say? If not, what was seen tells.
+    bool admits_host_key(std::string_view blob);
 
   private:
     git_remote_callbacks remote_callbacks();

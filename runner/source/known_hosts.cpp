@@ -123,6 +123,16 @@ std::string HostKeys::plain_lines() const {
     return lines;
 }
 
+std::vector<std::string> HostKeys::types() const {
+    std::vector<std::string> types;
+    for (const Key& key : keys_) {
+        if (!key.revoked) {
+            types.push_back(key.type);
+        }
+    }
+    return types;
+}
+
 std::string host_key_fingerprint(std::string_view key_blob) {
     std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
     unsigned int size = 0;

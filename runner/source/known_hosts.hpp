@@ -26,6 +26,8 @@ class HostKeys {
     [[nodiscard]] HostKeyVerdict check(std::string_view key_blob) const;
     /// Lines libssh2 understands, for choosing the key type to ask the server for.
     [[nodiscard]] std::string plain_lines() const;
+    /// Types of the keys that may match ("ssh-ed25519"), in the order of the file.
+    [[nodiscard]] std::vector<std::string> types() const;
 
   private:
     struct Key {

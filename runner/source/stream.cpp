@@ -1,6 +1,5 @@
 #include "source/stream.hpp"
 
-#include "base/fd.hpp"
 #include "base/retry.hpp"
 
 #include <algorithm>
@@ -146,6 +145,8 @@ Fd connect_one(NetSession& net, const addrinfo& address, const std::string& host
     return fd;
 }
 
+} // namespace
+
 Fd connect_any(NetSession& net, const std::string& host, const std::string& port) {
     const auto whole = net.connect_timeout().count() > 0 ? net.connect_timeout() : Milliseconds(3'600'000);
     const Steady::time_point until = Steady::now() + whole;
@@ -170,6 +171,23 @@ Fd connect_any(NetSession& net, const std::string& host, const std::string& port
     }
     return {};
 }
+
+bool await_socket(NetSession& net, int socket, short events, const std::string& host,
+                  const std::string& port) {
+    const auto stall = net.stall_timeout();
+    const int timeout =
+        stall.count() > 0 ? static_cast<int>(std::min<std::int64_t>(stall.count(), 3'600'000)) : -1;
+    switch (wait_for(socket, events, net.stop(), timeout)) {
+    case Wait::ready: return true;
+    case Wait::stopped: net.set_fault(NetFault::Kind::stopped, host, port, "stopped"); break;
+    case Wait::timeout:
+        net.set_fault(NetFault::Kind::stalled, host, port, "the server has gone silent");
+        break;
+    }
+    return false;
+}
+
+namespace {
 
 // ---- SSH: libssh2 reads its socket itself, so it gets one end of a pair and a thread moves the bytes.
 
@@ -326,22 +344,8 @@ int stream_connect(git_stream* stream) {
     return 0;
 }
 
-/// Waits until the socket is ready; false = the session has a fault now.
 bool await(const Stream& st, short events) {
-    const auto stall = st.net->stall_timeout();
-    const int timeout =
-        stall.count() > 0 ? static_cast<int>(std::min<std::int64_t>(stall.count(), 3'600'000)) : -1;
-    switch (wait_for(st.s, events, st.net->stop(), timeout)) {
-    case Wait::ready: return true;
-    case Wait::stopped:
-        st.net->set_fault(NetFault::Kind::stopped, *st.host_text, *st.port_text, "stopped");
-        break;
-    case Wait::timeout:
-        st.net->set_fault(NetFault::Kind::stalled, *st.host_text, *st.port_text,
-                          "the server has gone silent");
-        break;
-    }
-    return false;
+    return await_socket(*st.net, st.s, events, *st.host_text, *st.port_text);
 }
 
 ssize_t stream_read(git_stream* stream, void* data, std::size_t size) {

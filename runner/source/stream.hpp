@@ -6,6 +6,7 @@
 #pragma once
 
 #include "base/clock.hpp"
+#include "base/fd.hpp"
 #include "base/stop.hpp"
 #include "source/tls_stream.hpp"
 
@@ -93,6 +94,13 @@ class NetSession {
     std::string head_; ///< how the last HTTP answer began; libgit2 tells only its status
     NetSession* outer_;
 };
+
+/// A socket to the first address of `host` that answers; none = the session has a fault now.
+Fd connect_any(NetSession& net, const std::string& host, const std::string& port);
+
+/// Waits until the socket is ready for poll(2)'s `events`; false = the session has a fault now.
+bool await_socket(NetSession& net, int socket, short events, const std::string& host,
+                  const std::string& port);
 
 /// Makes libgit2 use these sockets for everything but https, which register_tls_streams() sees to. Once per
 /// process.

@@ -5,8 +5,10 @@
 #include "http/options.hpp"
 #include "source/credentials.hpp"
 #include "source/git.hpp"
+#include "source/workdir.hpp"
 #include "steps/access.hpp"
 #include "steps/fetch_archive.hpp"
+#include "steps/fetch_lfs.hpp"
 #include "steps/steps.hpp"
 
 #include <format>
@@ -32,6 +34,9 @@ Result<source::CredentialStore> credential_store(const cli::Fetch& params) {
         store.append(source::read_home(home));
     }
     store.append(source::read_home("/tekton/creds"));
+    if (!params.known_hosts.empty()) {
+        TRY_ASSIGN(store.known_hosts, read_file(params.known_hosts));
+    }
     return store;
 }
 
@@ -47,11 +52,8 @@ std::string proxy_url(const http::ProxyRules& rules, const std::string& url) {
 }
 
 Result<source::GitOptions> git_options(const cli::Fetch& params, Step& step) {
-    TRY_ASSIGN(auto store, credential_store(params));
+    TRY_ASSIGN(const auto store, credential_store(params));
     step.secrets(store.secrets());
-    if (!params.known_hosts.empty()) {
-        TRY_ASSIGN(store.known_hosts, read_file(params.known_hosts));
-    }
     TRY_ASSIGN(http::Options http, http::Options::from_environment());
     http.ca_file = step.common.ca_file.string();
     step.secrets(http.proxies.secrets());
@@ -99,6 +101,19 @@ source::GitCallbacks callbacks(Step& step) {
     return calls;
 }
 
+/// Content for Git LFS pointers; where that fails no tree is left behind.
+Status lfs(const cli::Fetch& params, const source::GitOptions& options, const source::Checkout& checkout,
+           Step& step) {
+    TRY_ASSIGN(const source::CredentialStore store, credential_store(params));
+    Status status = fetch_lfs({.tree = options.into, .url = options.url, .ref = checkout.ref, .store = store},
+                              params, step);
+    if (!status) {
+        std::vector<std::string> notes;
+        TRY(source::empty_directory(options.into, notes));
+    }
+    return status;
+}
+
 } // namespace
 
 Result<handoff::Source> fetch(const cli::Fetch& params, Step& step) {
@@ -119,10 +134,7 @@ Result<handoff::Source> fetch(const cli::Fetch& params, Step& step) {
         step.warn("submodules", "the repository has submodules; they are not fetched yet",
                   "builds that need their files will fail");
     }
-    if (checkout.lfs_pointers > 0) {
-        step.warn("gitlfs", std::format("{} files are Git LFS pointers; their content is not fetched yet",
-                                        checkout.lfs_pointers));
-    }
+    TRY(lfs(params, options, checkout, step));
     handoff::Source value{.directory = fs::absolute(options.into).lexically_normal().string(),
                           .commit = checkout.commit,
                           .url = checkout.url,
