@@ -74,6 +74,7 @@ struct Resolve {
     std::string target;
     std::string platform;
     std::map<std::string, std::string> base_image_overrides;
+    bool list_context = false; ///< say every path of the context that the ignore file leaves
     Registry registry;
     int retries = 3;
 };

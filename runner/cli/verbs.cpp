@@ -70,6 +70,7 @@ void bind(OptionTable& table, Resolve& resolve) {
     table.text("platform", resolve.platform, "platform to build for (this machine's)", "OS/ARCH");
     table.pairs("base-image-override", resolve.base_image_overrides,
                 "build on B wherever the Dockerfile says A", "A=B");
+    table.flag("list-context", resolve.list_context, "print every path of the context that is not ignored");
 }
 
 void bind(OptionTable& table, Build& build) {

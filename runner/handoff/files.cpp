@@ -154,6 +154,9 @@ class Members {
         in.number("n", command.n).number("stage", command.stage).number("position", command.position);
         in.number("line", command.line).text("keyword", command.keyword).text("text", command.text);
     }
+    static void read_members(Members& in, PlannedWarning& warning) {
+        in.text("code", warning.code).text("message", warning.message).text("hint", warning.hint);
+    }
     static void read_members(Members& in, BaseImage& image) {
         in.text("spelling", image.spelling)
             .text("pinned", image.pinned)
@@ -276,17 +279,25 @@ Status write(const fs::path& state, const Plan& value) {
                           {"on-build", image.on_build},
                           {"layers", image.layers}});
     }
+    Json warnings = Json::array();
+    for (const PlannedWarning& warning : value.warnings) {
+        warnings.push_back({{"code", warning.code}, {"message", warning.message}, {"hint", warning.hint}});
+    }
     return store(state, "plan",
                  {{"source", value.source},
                   {"context", value.context},
                   {"dockerfile", value.dockerfile},
+                  {"ignore-file", value.ignore_file},
+                  {"context-files", value.context_files},
+                  {"context-bytes", value.context_bytes},
                   {"target", value.target},
                   {"platform", value.platform},
                   {"docker-format", value.docker_format},
                   {"build-args", Json(value.build_args)},
                   {"stages", std::move(stages)},
                   {"commands", std::move(commands)},
-                  {"images", std::move(images)}});
+                  {"images", std::move(images)},
+                  {"warnings", std::move(warnings)}});
 }
 
 Result<Plan> read_plan(const fs::path& state) {
@@ -298,6 +309,8 @@ Result<Plan> read_plan(const fs::path& state) {
         .text("platform", value.platform)
         .flag("docker-format", value.docker_format);
     in.pairs("build-args", value.build_args).objects("stages", value.stages);
+    in.text("ignore-file", value.ignore_file).number("context-files", value.context_files);
+    in.number("context-bytes", value.context_bytes).objects("warnings", value.warnings);
     in.objects("commands", value.commands).objects("images", value.images);
     if (!in.problem().empty()) {
         return unusable("plan", in.problem());

@@ -67,18 +67,31 @@ struct BaseImage {
     bool operator==(const BaseImage&) const = default;
 };
 
+/// Something `resolve` warned of.
+struct PlannedWarning {
+    std::string code;
+    std::string message;
+    std::string hint; ///< may be empty
+
+    bool operator==(const PlannedWarning&) const = default;
+};
+
 /// What `resolve` decided will be built.
 struct Plan {
-    std::string source;         ///< absolute path of the tree's root
-    std::string context;        ///< relative to source, "." for all of it
-    std::string dockerfile;     ///< relative to source
-    std::string target;         ///< empty = last stage
-    std::string platform;       ///< "linux/amd64"
-    bool docker_format = false; ///< an OCI image would lose HEALTHCHECK, SHELL or ONBUILD
+    std::string source;              ///< absolute path of the tree's root
+    std::string context;             ///< relative to source, "." for all of it
+    std::string dockerfile;          ///< relative to source
+    std::string ignore_file;         ///< relative to source; empty = none
+    std::uint64_t context_files = 0; ///< files of the context that the ignore file leaves
+    std::uint64_t context_bytes = 0; ///< of these
+    std::string target;              ///< empty = last stage
+    std::string platform;            ///< "linux/amd64"
+    bool docker_format = false;      ///< an OCI image would lose HEALTHCHECK, SHELL or ONBUILD
     std::map<std::string, std::string> build_args;
     std::vector<PlannedStage> stages; ///< those that run, in order
     std::vector<PlannedCommand> commands;
     std::vector<BaseImage> images;
+    std::vector<PlannedWarning> warnings;
 
     bool operator==(const Plan&) const = default;
 };

@@ -6,88 +6,18 @@
 #include "handoff/files.hpp"
 #include "registry/reference.hpp"
 #include "steps/access.hpp"
+#include "steps/resolve_parts.hpp"
 #include "steps/steps.hpp"
 
 #include <algorithm>
-#include <array>
-#include <fcntl.h>
 #include <format>
 #include <set>
-#include <sys/stat.h>
 
 namespace slipway::steps {
 
 namespace {
 
 namespace fs = std::filesystem;
-
-/// A path the caller or a Tekton parameter gave, as one relative to the source: Quay says "/" for all of it.
-std::string relative_path(std::string_view path) {
-    const fs::path normal = ("/" / fs::path(path).relative_path()).lexically_normal().relative_path();
-    std::string text = normal.string();
-    while (text.ends_with('/')) {
-        text.pop_back();
-    }
-    return text.empty() ? "." : text;
-}
-
-/// `path` must not climb: lexically_normal() under "/" would silently drop the dots.
-Status refuse_climbing(std::string_view option, std::string_view path) {
-    for (const fs::path& part : fs::path(path)) {
-        if (part == "..") {
-            return fail(ErrorClass::build, code::context_issue,
-                        std::format("--{}: '{}' leaves the source directory", option, path),
-                        "name a path inside the source, without '..'");
-        }
-    }
-    return {};
-}
-
-struct Found {
-    std::string path; ///< relative to the source
-    std::string content;
-};
-
-/// Exactly the file the user named, below the source root or, as Quay means it, below the context; by default
-/// the context's Dockerfile, else its Containerfile.
-Result<Found> find_dockerfile(int root, const std::string& context, const std::string& wish) {
-    std::vector<std::string> candidates;
-    if (wish.empty()) {
-        for (const char* name : {"Dockerfile", "Containerfile"}) {
-            candidates.push_back(relative_path((fs::path(context) / name).string()));
-        }
-    } else {
-        TRY(refuse_climbing("dockerfile", wish));
-        candidates = {relative_path(wish),
-                      relative_path((fs::path(context) / fs::path(wish).relative_path()).string())};
-    }
-    for (const std::string& candidate : candidates) {
-        auto fd = open_beneath(root, candidate, O_RDONLY | O_NONBLOCK);
-        if (!fd && fd.error().cause.ends_with("No such file or directory")) {
-            continue;
-        }
-        struct stat info{};
-        // A socket cannot be opened at all: no such device or address.
-        if (fd ? ::fstat(fd->get(), &info) != 0 || !S_ISREG(info.st_mode)
-               : fd.error().cause.contains("device or address")) {
-            Error error =
-                make_error(ErrorClass::build, code::dockerfile_issue, candidate + " is not a regular file",
-                           "name the Dockerfile with --dockerfile");
-            error.where = Where{.file = candidate, .line = 0, .column = 0, .quote = {}};
-            return fail(std::move(error));
-        }
-        TRY(fd);
-        TRY_ASSIGN(std::string content, read_all(fd->get(), dockerfile::Limits::content_bytes));
-        return Found{.path = candidate, .content = std::move(content)};
-    }
-    Error error = make_error(ErrorClass::build, code::dockerfile_issue,
-                             wish.empty() ? std::format("there is no Dockerfile or Containerfile in {}",
-                                                        context == "." ? "the source" : context + "/")
-                                          : std::format("there is no {} in the source", wish),
-                             "name it with --dockerfile, relative to the source or to the context");
-    error.where = Where{.file = candidates.front(), .line = 0, .column = 0, .quote = {}};
-    return fail(std::move(error));
-}
 
 /// NAME=VALUE lines; blank lines and lines that begin with # are passed over.
 Result<std::map<std::string, std::string>> build_args(const cli::Resolve& params) {
@@ -143,8 +73,8 @@ std::vector<std::pair<std::string, std::string>> predefined_args() {
     return args;
 }
 
-handoff::Plan to_plan(const dockerfile::BuildPlan& parsed) {
-    handoff::Plan plan;
+/// Stages and commands, as the plan has them.
+void describe(const dockerfile::BuildPlan& parsed, handoff::Plan& plan) {
     for (const int index : parsed.order) {
         const auto& stage = parsed.stages[static_cast<std::size_t>(index)];
         const auto kind = stage.base.kind;
@@ -165,7 +95,6 @@ handoff::Plan to_plan(const dockerfile::BuildPlan& parsed) {
     }
     std::ranges::sort(plan.commands, {}, &handoff::PlannedCommand::n);
     plan.docker_format = parsed.needs_docker_format;
-    return plan;
 }
 
 /// One base image pinned; errors point at its first use.
@@ -267,25 +196,10 @@ Result<handoff::Plan> resolve(const cli::Resolve& params, const handoff::Source&
     const fs::path root = params.source.empty() ? fs::path(source.directory) : params.source;
     step.hello("resolve the Dockerfile in " + root.string());
     TRY(handoff::forget_from(step.state, "plan"));
-    auto opened_root = open_directory(root);
-    if (!opened_root) {
-        Error error =
-            make_error(ErrorClass::usage, code::missing_or_invalid_argument,
-                       "the source directory cannot be opened: " + root.string(),
-                       "name it with --source, or mount the volume fetch wrote to at the same place");
-        error.cause = opened_root.error().cause;
-        return fail(std::move(error));
-    }
-    const Fd root_fd = std::move(*opened_root);
-
-    TRY(refuse_climbing("context", params.context));
-    const std::string context = relative_path(params.context);
-    if (const auto opened = open_beneath(root_fd.get(), context, O_RDONLY | O_DIRECTORY); !opened) {
-        Error error = opened.error();
-        error.hint = "name a directory of the source with --context";
-        return fail(std::move(error));
-    }
-    TRY_ASSIGN(const Found found, find_dockerfile(root_fd.get(), context, params.dockerfile));
+    handoff::Plan plan;
+    Warnings warnings(step, plan.warnings);
+    TRY_ASSIGN(const SourceTree tree, open_source_tree(root, params.context));
+    TRY_ASSIGN(const FoundDockerfile found, find_dockerfile(tree, params.dockerfile, warnings));
     TRY_ASSIGN(const dockerfile::Dockerfile file, dockerfile::parse(found.content, found.path));
 
     TRY_ASSIGN(auto args, build_args(params));
@@ -297,19 +211,21 @@ Result<handoff::Plan> resolve(const cli::Resolve& params, const handoff::Source&
                                        .build_platform = host_platform(),
                                        .predefined = predefined_args()}));
     for (const dockerfile::PlanWarning& warning : parsed.warnings) {
-        step.warn(warning.code,
-                  warning.line > 0 ? std::format("{}:{}: {}", found.path, warning.line, warning.message)
-                                   : warning.message,
-                  warning.hint);
+        warnings.add(warning.code,
+                     warning.line > 0 ? std::format("{}:{}: {}", found.path, warning.line, warning.message)
+                                      : warning.message,
+                     warning.hint);
     }
 
-    handoff::Plan plan = to_plan(parsed);
+    describe(parsed, plan);
     plan.source = fs::absolute(root).lexically_normal().string();
-    plan.context = context;
+    plan.context = tree.context;
     plan.dockerfile = found.path;
     plan.target = params.target;
     plan.platform = platform;
     plan.build_args = std::move(args);
+    TRY(examine_context(tree, file, parsed, params.list_context, plan, warnings, step));
+    // The lint's findings belong here: the file is planned, the context known, no registry asked yet.
 
     if (!parsed.images.empty()) {
         TRY_ASSIGN(const registry::Options options, registry_options(params.registry, params.retries, step));

@@ -20,6 +20,10 @@ handoff::Plan plan() {
     plan.source = "/slipway/source";
     plan.context = ".";
     plan.dockerfile = "Dockerfile";
+    plan.ignore_file = "Dockerfile.dockerignore";
+    plan.context_files = 12;
+    plan.context_bytes = 6'000'000'000;
+    plan.warnings = {{.code = "sourceclimbs", .message = "COPY ../a", .hint = ""}};
     plan.platform = "linux/amd64";
     plan.build_args = {{"A", "1"}, {"B", "two \"words\"\n"}};
     plan.stages = {{.index = 0, .name = "app", .base = "debian:13", .base_kind = "image"}};
