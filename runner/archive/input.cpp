@@ -1,5 +1,6 @@
 #include "archive/input.hpp"
 
+#include "archive/gunzip.hpp"
 #include "archive/name.hpp"
 #include "base/clock.hpp"
 
@@ -11,6 +12,7 @@
 #include <cstdio>
 #include <format>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <unistd.h>
 
@@ -61,30 +63,58 @@ struct Input::Feed {
     std::uint64_t offset = 0;
     std::uint64_t size = 0;
     std::uint64_t most = 0;
+    std::uint64_t given = 0; ///< bytes out of `gunzip` or `inner`
     StopToken stop;
     std::optional<Error> error; ///< of ours: libarchive only knows that reading failed
     std::array<char, read_size> buffer{};
+    /// What stands between the file and libarchive, if anything.
+    std::unique_ptr<Gunzip> gunzip;
+    std::unique_ptr<Input> inner;
+
+    Result<std::size_t> from_file(std::span<char> into) {
+        if (stop.requested()) {
+            return fail(stop.error());
+        }
+        const ssize_t n = pread_retrying(fd, into.data(), into.size(), offset);
+        if (n < 0) {
+            return fail_errno("read the archive", errno);
+        }
+        offset += static_cast<std::uint64_t>(n);
+        return static_cast<std::size_t>(n);
+    }
+
+    /// The next bytes for libarchive; none at the end.
+    Result<std::string_view> pull() {
+        std::string_view piece;
+        if (gunzip) {
+            TRY_ASSIGN(piece, gunzip->next([this](std::span<char> into) { return from_file(into); }));
+        } else if (inner) {
+            TRY_ASSIGN(const Block block, inner->block());
+            piece = {block.data, block.size};
+        } else {
+            // A decompressor of libarchive's may be at work above.
+            given = static_cast<std::uint64_t>(archive_filter_bytes(handle, 0));
+            TRY_ASSIGN(const std::size_t n, from_file(buffer));
+            return given > most ? Result<std::string_view>(fail(too_much(most)))
+                                : std::string_view(buffer.data(), n);
+        }
+        given += piece.size();
+        if (given > most) {
+            return fail(too_much(most));
+        }
+        return piece;
+    }
 
     static la_ssize_t read(Handle* handle, void* self, const void** data) {
         auto& me = *static_cast<Feed*>(self);
-        *data = me.buffer.data();
-        if (me.stop.requested()) {
-            me.error = me.stop.error();
-        } else if (static_cast<std::uint64_t>(archive_filter_bytes(handle, 0)) > me.most) {
-            me.error = too_much(me.most);
-        }
-        if (me.error) {
+        auto piece = me.pull();
+        if (!piece) {
+            me.error = std::move(piece).error();
             archive_set_error(handle, ECANCELED, "given up");
             return -1;
         }
-        const ssize_t n = pread_retrying(me.fd, me.buffer.data(), me.buffer.size(), me.offset);
-        if (n < 0) {
-            me.error = errno_error("read the archive", errno);
-            archive_set_error(handle, errno, "read");
-            return -1;
-        }
-        me.offset += static_cast<std::uint64_t>(n);
-        return n;
+        *data = piece->data();
+        return static_cast<la_ssize_t>(piece->size());
     }
 
     static la_int64_t skip(Handle* /*unused*/, void* self, la_int64_t count) {
@@ -136,12 +166,18 @@ Result<Input> Input::open(int fd, Kind compression, Format format, std::uint64_t
     Feed* const raw = feed.get();
     Input input(std::move(feed));
     int rc = ARCHIVE_OK;
-    switch (compression) {
-    case Kind::gzip: rc = archive_read_support_filter_gzip(handle); break;
-    case Kind::bzip2: rc = archive_read_support_filter_bzip2(handle); break;
-    case Kind::xz: rc = archive_read_support_filter_xz(handle); break;
-    case Kind::zstd: rc = archive_read_support_filter_zstd(handle); break;
-    default: break;
+    if (compression == Kind::gzip) {
+        raw->gunzip = std::make_unique<Gunzip>();
+    } else if (is_compression(compression) && format == Format::tar) {
+        // A reader of its own for the compression: it can be read to its end, where its checksum is.
+        TRY_ASSIGN(Input inner, open(fd, compression, Format::raw, most_bytes, stop));
+        raw->inner = std::make_unique<Input>(std::move(inner));
+        TRY(raw->inner->next());
+    } else {
+        rc = compression == Kind::bzip2  ? archive_read_support_filter_bzip2(handle)
+             : compression == Kind::xz   ? archive_read_support_filter_xz(handle)
+             : compression == Kind::zstd ? archive_read_support_filter_zstd(handle)
+                                         : ARCHIVE_OK;
     }
     if (rc == ARCHIVE_OK) {
         rc = format == Format::tar   ? archive_read_support_format_tar(handle)
@@ -149,15 +185,17 @@ Result<Input> Input::open(int fd, Kind compression, Format format, std::uint64_t
                                      : archive_read_support_format_raw(handle);
     }
     archive_read_set_read_callback(handle, &Feed::read);
-    archive_read_set_skip_callback(handle, &Feed::skip);
-    archive_read_set_seek_callback(handle, &Feed::seek);
+    if (!raw->gunzip && !raw->inner) {
+        archive_read_set_skip_callback(handle, &Feed::skip);
+        archive_read_set_seek_callback(handle, &Feed::seek);
+    }
     archive_read_set_callback_data(handle, raw);
     // ARCHIVE_WARN would mean an outside program: none is compiled in.
     if (rc != ARCHIVE_OK || archive_read_open1(handle) != ARCHIVE_OK) {
         return fail(input.failure());
     }
     // libarchive goes on as long as it finds the same compression again; its last filter is the file itself.
-    if (archive_filter_count(handle) > (is_compression(compression) ? 2 : 1)) {
+    if (archive_filter_count(handle) > 2) {
         return fail(bad_archive("the archive is packed twice by the same compression", "pack it once"));
     }
     return input;
@@ -188,6 +226,7 @@ Result<archive_entry*> Input::next() {
     archive_entry* entry = nullptr;
     const int rc = archive_read_next_header(feed_->handle, &entry);
     if (rc == ARCHIVE_EOF) {
+        TRY(drain());
         return nullptr;
     }
     // A warning here is about converting names (we take their bytes) or attributes nobody asked for.
@@ -195,6 +234,17 @@ Result<archive_entry*> Input::next() {
         return fail(failure());
     }
     return entry;
+}
+
+/// A tar's end is not the end of what it is packed in: only there checksums are verified.
+Status Input::drain() {
+    while (feed_->gunzip || feed_->inner) {
+        TRY_ASSIGN(const std::string_view piece, feed_->pull());
+        if (piece.empty()) {
+            break;
+        }
+    }
+    return {};
 }
 
 Result<Input::Block> Input::block() {

@@ -1,5 +1,5 @@
-// libarchive, reading from a descriptor. Only the formats and the one compression asked for are compiled into
-// a reader, so what was sniffed is what gets read.
+// libarchive, reading from a descriptor (gzip by zlib: gunzip.hpp). Only the formats and the one compression
+// asked for are compiled into a reader, so what was sniffed is what gets read.
 #pragma once
 
 #include "archive/sniff.hpp"
@@ -47,6 +47,7 @@ class Input {
     struct Feed;
     explicit Input(std::unique_ptr<Feed> feed);
     [[nodiscard]] Error failure() const;
+    Status drain();
     std::unique_ptr<Feed> feed_;
 };
 

@@ -196,7 +196,9 @@ Result<Fd> obtain(const Origin& origin, Fd opened, const cli::Fetch& params, con
         return opened;
     }
     TRY_ASSIGN(Fd fd, unnamed_file(directory));
-    TRY(copy_stream(opened.get(), fd.get(), params.unpacked_limit, step));
+    constexpr std::uint64_t more_than_a_dockerfile = std::uint64_t{2} << 20U;
+    TRY(copy_stream(opened.get(), fd.get(),
+                    params.archive.empty() ? more_than_a_dockerfile : params.unpacked_limit, step));
     return fd;
 }
 

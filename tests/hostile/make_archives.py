@@ -402,6 +402,32 @@ def a_gzip_cut_short():
     return gzip.compress(tar(entry("f", bytes(range(256)) * 4000)), mtime=0)[:3000]
 
 
+@case("damaged")
+def a_gzip_with_a_wrong_checksum():
+    raw = bytearray(gzip.compress(tar("f"), mtime=0))
+    raw[-8] ^= 0xff
+    return bytes(raw)
+
+
+@case("damaged")
+def a_bzip2_with_a_wrong_checksum():
+    raw = bytearray(bz2.compress(tar("f")))
+    raw[10] ^= 0xff
+    return bytes(raw)
+
+
+@case("damaged")
+def an_xz_with_a_wrong_checksum():
+    raw = bytearray(lzma.compress(tar("f"), check=lzma.CHECK_CRC32))
+    raw[-33] ^= 0xff
+    return bytes(raw)
+
+
+@case("packed twice")
+def an_xz_in_an_xz():
+    return lzma.compress(lzma.compress(tar("f")))
+
+
 @case("packed twice")
 def a_gzip_in_a_gzip():
     return gzip.compress(gzip.compress(tar("f"), mtime=0), mtime=0)

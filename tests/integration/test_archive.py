@@ -9,6 +9,7 @@ import lzma
 import os
 import pty
 import stat
+import struct
 import subprocess
 import sys
 import tarfile
@@ -44,6 +45,37 @@ def zipped(files, method=zipfile.ZIP_DEFLATED):
         for name, content in files.items():
             archive.writestr(name, content)
     return out.getvalue()
+
+
+def streamed_zip(files):
+    """As programs write zips that cannot go back: sizes come after the content."""
+    class Pipe(io.BytesIO):
+        def seekable(self):
+            return False
+
+        def tell(self):
+            raise io.UnsupportedOperation
+
+    out = Pipe()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return out.getvalue()
+
+
+def zip64(files):
+    """With the records that large archives have, before each content and at the end."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            with archive.open(zipfile.ZipInfo(name), "w", force_zip64=True) as entry:
+                entry.write(content)
+    raw = out.getvalue()
+    end = raw.rindex(b"PK\x05\x06")
+    count, size, offset = struct.unpack("<HII", raw[end + 10:end + 20])
+    record = struct.pack("<4sQHHIIQQQQ", b"PK\x06\x06", 44, 45, 45, 0, 0, count, count, size, offset)
+    locator = struct.pack("<4sIQI", b"PK\x06\x07", 0, end, 1)
+    return raw[:end] + record + locator + struct.pack("<4sHHHHIIH", b"PK\x05\x06", 0, 0, 0xffff, 0xffff, 0xffffffff, 0xffffffff, 0)
 
 
 FILES = {"Dockerfile": DOCKERFILE, "a": b"data\n", "deep/er/b": b"x" * 100_000}
@@ -84,7 +116,8 @@ def digest(content):
     (lambda: PLAIN, "a tar"), (lambda: tar(FILES, form=tarfile.GNU_FORMAT), "a tar"), (lambda: tar(FILES, form=tarfile.USTAR_FORMAT), "a tar"),
     (lambda: gzip.compress(PLAIN), "gzip"), (lambda: bz2.compress(PLAIN), "bzip2"), (lambda: lzma.compress(PLAIN), "xz"),
     (lambda: zipped(FILES), "a zip"), (lambda: zipped(FILES, zipfile.ZIP_STORED), "a zip"), (lambda: zipped(FILES, zipfile.ZIP_BZIP2), "a zip"),
-    (lambda: zipped(FILES, zipfile.ZIP_LZMA), "a zip")])
+    (lambda: zipped(FILES, zipfile.ZIP_LZMA), "a zip"), (lambda: streamed_zip(FILES), "a zip"), (lambda: zip64(FILES), "a zip"),
+    (lambda: gzip.compress(PLAIN[:5000]) + gzip.compress(PLAIN[5000:]) + b"trailing", "gzip")])
 def test_archives_are_known_by_their_content(slipway, archive, pack, what):
     content = pack()
     done = slipway("fetch", f"--archive={archive(content)}").succeeded()
@@ -131,6 +164,14 @@ def test_a_top_directory_stays_unless_it_is_stripped(slipway, archive):
     slipway("fetch", f"--archive={content}", "--strip-components=1").succeeded()
     assert set(tree(slipway)) == {"Dockerfile", "a/b"}
     slipway("fetch", f"--archive={content}", "--strip-components=9").failed("build", "cannotextractbuildpack")
+
+
+def test_an_archive_in_the_target_itself_is_read_all_the_same(slipway):
+    path = slipway.state / "source" / "project.tar"
+    path.parent.mkdir()
+    path.write_bytes(PLAIN)
+    slipway("fetch", f"--archive={path}").succeeded()
+    assert tree(slipway) == FILES
 
 
 # What it may not do

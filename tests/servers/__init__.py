@@ -26,6 +26,8 @@ from .wire import ConnectProxy, CutLine
 __all__ = [
     "Authority",
     "BrokenGit",
+    "ConnectProxy",
+    "CutLine",
     "Fault",
     "Files",
     "GitDaemon",
@@ -35,4 +37,3 @@ __all__ = [
     "ServerError",
     "Sshd",
 ]
-__all__ = ["Authority", "BrokenGit", "ConnectProxy", "CutLine", "Fault", "GitDaemon", "GitHttp", "Registry", "Relay", "ServerError", "Sshd"]
