@@ -1,14 +1,17 @@
 """Slipway's reading of the build context against the real buildah's, case by case (context_cases.py)."""
 
+import concurrent.futures
 import json
 import os
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
-from context_cases import COPY, IGNORE, TREE
+from differential.context_cases import COPY, IGNORE, TREE
 
 BINARY = os.environ.get("SLIPWAY", "/usr/bin/slipway")
+TESTS = {"IGNORE": "test_what_is_ignored", "COPY": "test_what_copy_finds"}
 # What buildah puts into every root file system.
 ITS_OWN = {"dev/", "dev/console", "dev/shm/", "etc/", "etc/hosts", "etc/hostname", "etc/resolv.conf", "proc/", "run/",
            "run/.containerenv", "sys/"}
@@ -39,22 +42,47 @@ def tree_of(root):
     return found
 
 
-@pytest.fixture(scope="module")
-def buildah(tmp_path_factory):
-    """buildah(context) → None when it refuses, else the paths of the image; .said is what it printed."""
-    home = tmp_path_factory.mktemp("buildah")
-    storage = [f"--root={home}/root", f"--runroot={home}/run", "--storage-driver=vfs"]
+def context_of(group, name):
+    """The files of a case."""
+    if group == "IGNORE":
+        ignore = IGNORE[name] if isinstance(IGNORE[name], dict) else {".dockerignore": IGNORE[name]}
+        return {"Dockerfile": "FROM scratch\nCOPY . /\n", **TREE, **ignore}
+    instructions, ignore = COPY[name]
+    return {"Dockerfile": f"FROM scratch AS one\n{instructions}\n", ".dockerignore": ignore, **TREE}
 
-    def build(context, out):
+
+class Buildah:
+    """Builds cases with storage of its own. One is no faster than its start-up: two work side by side."""
+
+    def __init__(self, home):
+        self.home, self.own = home, threading.local()
+
+    def storage(self):
+        if not hasattr(self.own, "options"):
+            place = self.home / f"storage-{threading.get_ident()}"
+            self.own.options = [f"--root={place}/root", f"--runroot={place}/run", "--storage-driver=vfs"]
+        return self.own.options
+
+    def __call__(self, group, name, number):
+        """(context, paths of the image or None when it was refused, what was printed)."""
+        context, out = self.home / f"context-{number}", self.home / f"out-{number}"
+        plant(context, context_of(group, name))
         done = subprocess.run(
-            ["buildah", *storage, "build", "--format=docker", "--isolation=chroot", "--no-cache", "--pull=never",
-             f"--output=type=local,dest={out}", f"--file={context}/Dockerfile", str(context)],
-            capture_output=True, text=True, errors="replace", timeout=60)
-        build.said = done.stderr
-        return tree_of(out) if done.returncode == 0 else None
+            ["buildah", *self.storage(), "build", "--format=docker", "--isolation=chroot", "--no-cache",
+             "--pull=never", f"--output=type=local,dest={out}", f"--file={context}/Dockerfile", str(context)],
+            capture_output=True, text=True, errors="replace", timeout=120)
+        return context, tree_of(out) if done.returncode == 0 else None, done.stderr
 
-    yield build
-    subprocess.run(["buildah", *storage, "rmi", "--all", "--force"], capture_output=True, timeout=60)
+
+@pytest.fixture(scope="module")
+def built(request, tmp_path_factory):
+    """built(group, name) → what buildah made of it; all selected cases are under way from the start."""
+    buildah = Buildah(tmp_path_factory.mktemp("buildah"))
+    chosen = [(group, name) for group, names in (("IGNORE", IGNORE), ("COPY", COPY)) for name in names
+              if any(item.name.endswith(f"{TESTS[group]}[{name}]") for item in request.session.items)]
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        futures = {case: pool.submit(buildah, *case, number) for number, case in enumerate(chosen)}
+        yield lambda *case: futures[case].result()
 
 
 def resolve(context, state, *options):
@@ -64,39 +92,28 @@ def resolve(context, state, *options):
     return done.returncode, [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def story(frames, buildah):
-    return [frame for frame in frames if frame["kind"] in ("warning", "error")], buildah.said[-2000:]
+def story(frames, said):
+    return [frame for frame in frames if frame["kind"] in ("warning", "error")], said[-2000:]
 
 
-@pytest.mark.parametrize("name", IGNORE)
-def test_what_is_ignored(name, tmp_path, buildah):
-    context, state = tmp_path / "context", tmp_path / "state"
-    state.mkdir()
-    ignore = IGNORE[name] if isinstance(IGNORE[name], dict) else {".dockerignore": IGNORE[name]}
-    plant(context, {"Dockerfile": "FROM scratch\nCOPY . /\n", **TREE, **ignore})
-    copied = buildah(context, tmp_path / "out")
-    status, frames = resolve(context, state, "--list-context")
-    unchecked = [frame for frame in frames if frame["kind"] == "warning" and frame["warning"]["code"] == "contextunchecked"]
-    if unchecked:
-        assert status == 0, story(frames, buildah)
+@pytest.mark.parametrize("name", IGNORE, ids=str)
+def test_what_is_ignored(name, tmp_path, built):
+    context, copied, said = built("IGNORE", name)
+    status, frames = resolve(context, tmp_path, "--list-context")
+    if any(frame["kind"] == "warning" and frame["warning"]["code"] == "contextunchecked" for frame in frames):
+        assert status == 0, story(frames, said)
         return
     listed = None if status else {frame["log"]["text"] for frame in frames if frame["kind"] == "log"}
     if copied is None or listed is None:
-        assert copied is listed, story(frames, buildah)
+        assert copied is listed, story(frames, said)
         return
-    # A byte that is no text is shown as U+FFFD in frames and by us.
-    copied = {path.encode(errors="surrogateescape").decode(errors="replace") for path in copied}
-    assert listed == copied - (ITS_OWN - listed), story(frames, buildah)
+    assert listed == copied - (ITS_OWN - listed), story(frames, said)
 
 
-@pytest.mark.parametrize("name", COPY)
-def test_what_copy_finds(name, tmp_path, buildah):
-    context, state = tmp_path / "context", tmp_path / "state"
-    state.mkdir()
-    instructions, ignore = COPY[name]
-    plant(context, {"Dockerfile": f"FROM scratch AS one\n{instructions}\n", ".dockerignore": ignore, **TREE})
-    built = buildah(context, tmp_path / "out") is not None
-    status, frames = resolve(context, state)
-    assert (status == 0) == built, story(frames, buildah)
+@pytest.mark.parametrize("name", COPY, ids=str)
+def test_what_copy_finds(name, tmp_path, built):
+    context, copied, said = built("COPY", name)
+    status, frames = resolve(context, tmp_path)
+    assert (status == 0) == (copied is not None), story(frames, said)
     if status:
         assert status == 10 and [f["error"]["code"] for f in frames if f["kind"] == "error"] == ["contextissue"]

@@ -69,7 +69,7 @@ TEST_CASE("a walk lists what would be sent, parents first, and counts it") {
     CHECK(tally.files == 4);
     CHECK(tally.directories == 4);
     CHECK(tally.bytes == 1 + 3 + 5 + 5);
-    CHECK(tally.largest.front() == std::pair<std::uint64_t, std::string>(5, "c/d/e"));
+    CHECK(tally.largest.front() == Tally::Sized(5, "a/y/z"));
     CHECK(tally.complete);
 }
 
