@@ -16,6 +16,7 @@ from .broken_git import BrokenGit, Fault
 from .files import Files
 from .git_daemon import GitDaemon
 from .git_http import GitHttp
+from .lfs import Lfs
 from .process import ServerError
 from .registry import Registry
 from .relay import Relay
@@ -37,3 +38,4 @@ __all__ = [
     "ServerError",
     "Sshd",
 ]
+__all__ = ["Authority", "GitDaemon", "GitHttp", "Lfs", "Registry", "Relay", "ServerError", "Sshd"]

@@ -176,6 +176,8 @@ class _Server(ThreadingHTTPServer):
 class GitHttp:
     """Serves every repository under `root` (read only) at `url`/<path of the repository>."""
 
+    handler = _Handler
+
     def __init__(self, root: Path, users=None, tokens=None, tls=None, faults=(), redirects=None):
         self.root = Path(root)
         self.users, self.tokens = dict(users or {}), set(tokens or ())
@@ -207,7 +209,7 @@ class GitHttp:
         return password in self.tokens or (name in self.users and hmac.compare_digest(self.users[name], password))
 
     def __enter__(self):
-        self._server = _Server(("127.0.0.1", 0), _Handler)
+        self._server = _Server(("127.0.0.1", 0), self.handler)
         self._server.owner = self
         self.port = self._server.server_address[1]
         self.address = f"127.0.0.1:{self.port}"
