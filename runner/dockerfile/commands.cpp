@@ -1,11 +1,13 @@
 // Second pass of a plan: the commands of the stages that run, what they take from where, and what the image
 // will say about itself.
+#include "dockerfile/checks.hpp"
 #include "dockerfile/lexer.hpp"
 #include "dockerfile/planner.hpp"
 #include "dockerfile/text.hpp"
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
 #include <format>
 #include <optional>
 #include <set>
@@ -24,6 +26,7 @@ struct State {
     std::vector<const Instruction*> triggers; // ONBUILD instructions
     std::vector<std::string> docker_only; // "HEALTHCHECK (line 12)": lost when the image is of the OCI format
     std::set<std::string> listed;         // what is in config.expose and config.volumes already
+    std::set<std::string> ports;          // exposed, without their protocols
     bool cmd_set = false;
 
     [[nodiscard]] std::size_t bytes() const {
@@ -51,8 +54,12 @@ struct State {
 };
 
 bool is_remote(std::string_view source) {
-    static constexpr std::array<std::string_view, 5> prefixes = {"http://", "https://", "git://", "git@",
-                                                                 "ssh://"};
+    return source.starts_with("http://") || source.starts_with("https://");
+}
+
+// Git sources other than by HTTP, which buildah would look for in the context.
+bool is_git(std::string_view source) {
+    static constexpr std::array<std::string_view, 3> prefixes = {"git://", "git@", "ssh://"};
     return std::ranges::any_of(prefixes, [&](auto prefix) { return source.starts_with(prefix); });
 }
 
@@ -61,22 +68,33 @@ bool names_heredoc(std::string_view word) {
     return at != std::string_view::npos && word.substr(at).starts_with("<<");
 }
 
+// Only a relative path is cleaned, as buildah does it.
 std::string join_path(std::string_view base, std::string_view path) {
-    if (path.starts_with('/')) {
-        return std::string(path);
+    std::string out = path.starts_with('/')
+                          ? std::string(path)
+                          : (std::filesystem::path("/") / base / path).lexically_normal().string();
+    if (out.size() > 1 && out.ends_with('/')) {
+        out.pop_back();
     }
-    std::string out(base.empty() ? "/" : base);
-    if (!out.ends_with('/')) {
-        out += '/';
+    return out;
+}
+
+// "80" → "80/tcp"; what follows a second slash is dropped.
+std::string port_of(std::string_view text) {
+    const std::size_t slash = text.find('/');
+    if (slash == std::string_view::npos) {
+        return std::string(text) + "/tcp";
     }
-    return out + std::string(path);
+    return std::string(text.substr(0, text.find('/', slash + 1)));
 }
 
 std::vector<std::string> command_line(const Instruction& instruction) {
-    if (instruction.json) {
-        return instruction.arguments;
+    std::vector<std::string> out;
+    if (!instruction.json) {
+        out = {"/bin/sh", "-c"};
     }
-    return {"/bin/sh", "-c", instruction.arguments.empty() ? std::string() : instruction.arguments.front()};
+    out.insert(out.end(), instruction.arguments.begin(), instruction.arguments.end());
+    return out;
 }
 
 class CommandPass {
@@ -102,6 +120,7 @@ class CommandPass {
             state = states_[static_cast<std::size_t>(stage.base.stage)];
             triggers = std::exchange(state.triggers, {});
             state.cmd_set = false;
+            state.scope.forget_arguments();
             inherited_ += state.bytes();
             if (inherited_ > inherited_limit) {
                 return planner_.fail_at(*draft.from, {}, "stages built on each other hand down too much");
@@ -113,6 +132,14 @@ class CommandPass {
                             shown(stage.base.written)),
                 "give the ARG before the first FROM a default, or pass it as a build argument");
         }
+        if (draft.platform_fault) {
+            return planner_.fail_at(*draft.from, *draft.platform_fault);
+        }
+        if (stage.base.kind == BaseKind::image && !could_be_image(stage.base.spelling)) {
+            return planner_.fail_at(*draft.from, stage.base.written,
+                                    std::format("{} is no image's name", shown(stage.base.spelling)),
+                                    "images have lower-case names; a variable in it may lack its value");
+        }
         planner_.warn_about_base(draft);
         Command& from = add(stage, *draft.from);
         if (stage.base.kind == BaseKind::image) {
@@ -120,6 +147,13 @@ class CommandPass {
         }
         if (!planner_.options.oci_format) {
             for (const Instruction* onbuild : triggers) {
+                if (!onbuild->heredocs.empty()) {
+                    return planner_.fail_at(*onbuild, "<<",
+                                            std::format("line {} builds on this stage, but buildah has lost the text "
+                                                        "of the here-document by then",
+                                                        draft.from->line),
+                                            "put the text into a file and COPY it");
+                }
                 TRY(run_command(stage, state, onbuild->nested.front(), onbuild));
             }
         }
@@ -176,13 +210,19 @@ class CommandPass {
         }
         if (keyword == "CMD") {
             state.config.cmd = command_line(instruction);
-            state.cmd_set = true;
+            state.cmd_set = !instruction.arguments.empty();
         } else if (keyword == "ENTRYPOINT") {
-            state.config.entrypoint = command_line(instruction);
+            state.config.entrypoint =
+                instruction.arguments.empty() ? std::vector<std::string>() : command_line(instruction);
             if (!state.cmd_set) {
                 state.config.cmd.reset();
             }
         } else if (keyword == "SHELL" || keyword == "HEALTHCHECK") {
+            for (const Flag& flag : instruction.flags) {
+                if (auto fault = check_health_flag(flag)) {
+                    return planner_.fail_at(place, *std::move(fault));
+                }
+            }
             state.docker_only.push_back(std::format("{} (line {})", keyword, place.line));
         } else if (keyword == "ONBUILD") {
             state.triggers.push_back(&instruction);
@@ -207,6 +247,7 @@ class CommandPass {
 
     Status on_setting(State& state, const Instruction& instruction, const Instruction& place) {
         FinalStage& config = state.config;
+        std::vector<std::string> exposed;
         for (const std::string& argument : instruction.arguments) {
             TRY_ASSIGN(std::string value, expanded(state, argument, place));
             if (instruction.keyword == "USER") {
@@ -214,32 +255,33 @@ class CommandPass {
             } else if (instruction.keyword == "WORKDIR") {
                 config.workdir = join_path(config.workdir, value);
             } else if (instruction.keyword == "STOPSIGNAL") {
+                if (auto fault = check_signal(value)) {
+                    fault->fragment = argument;
+                    return planner_.fail_at(place, *std::move(fault));
+                }
                 config.stop_signal = std::move(value);
             } else if (instruction.keyword == "VOLUME") {
                 state.list(config.volumes, std::string(trim(value)));
             } else if (instruction.keyword == "EXPOSE") {
                 TRY_ASSIGN(const WordsExpansion ports, expand_words(argument, lookup(state)));
-                for (const std::string& port : ports.words) {
-                    state.list(config.expose, port.contains('/') ? to_lower(port) : port + "/tcp");
-                }
+                std::ranges::transform(ports.words, std::back_inserter(exposed), port_of);
             }
+        }
+        // buildah passes over a port that an earlier EXPOSE has, whatever its protocol.
+        const auto number = [](const std::string& port) { return port.substr(0, port.find('/')); };
+        std::erase_if(exposed, [&](const std::string& port) { return state.ports.contains(number(port)); });
+        for (std::string& port : exposed) {
+            state.ports.insert(number(port));
+            state.list(config.expose, std::move(port));
         }
         return {};
     }
 
     Status on_arg(State& state, const Instruction& instruction, const Instruction& place) {
-        std::vector<std::optional<std::string>> values;
-        for (const Assignment& assignment : instruction.assignments) {
-            std::optional<std::string> fallback;
-            if (assignment.has_value) {
-                TRY_ASSIGN(fallback, expanded(state, assignment.value, place));
-            }
-            values.push_back(argument_value(planner_.globals, assignment.name, fallback));
-        }
-        for (std::size_t i = 0; i < values.size(); ++i) {
-            const std::string& name = instruction.assignments[i].name;
+        TRY_ASSIGN(auto arguments, planner_.expanded_arguments(instruction, place, lookup(state)));
+        for (auto& [name, fallback] : arguments) {
             planner_.warn_about_name("ARG", name, place.line);
-            state.scope.declare(name, std::move(values[i]));
+            state.scope.declare(planner_.globals, std::move(name), fallback);
         }
         return {};
     }
@@ -281,22 +323,61 @@ class CommandPass {
         return {};
     }
 
+    // --from sees arguments alone; with ENV in it, buildah fetches one thing and then looks for another.
+    Result<std::string> expanded_source(const State& state, std::string_view written, const Instruction& place) {
+        TRY_ASSIGN(std::string spelling,
+                   planner_.expanded(
+                       place, written,
+                       [&](std::string_view name) { return state.scope.argument(planner_.globals, name); }, true));
+        TRY_ASSIGN(const std::string other, expanded(state, written, place));
+        if (other != spelling) {
+            return planner_.fail_at(place, written,
+                                    std::format("{} takes its value from ENV, which buildah does not heed here",
+                                                shown(written)),
+                                    "set the variable with ARG, by another name than that of the ENV");
+        }
+        return spelling;
+    }
+
+    // For the image's history buildah looks at mounts that say type=bind as they are written, variables and all: it then
+    // finds no such path, or crashes.
+    static std::optional<Fault> check_written(std::string_view text, const Mount& mount) {
+        const Mount written = read_mount(text);
+        if (written.type != "bind" || !text.contains("type=")) {
+            return std::nullopt;
+        }
+        const bool from = written.from != mount.from;
+        if (!from && (written.source == mount.source || !mount.from.empty())) {
+            return std::nullopt;
+        }
+        return Fault{std::format("RUN --mount: buildah fills in no variables in {}= of type=bind",
+                                 from ? "from" : "source"),
+                     std::format("write {} itself", shown(from ? mount.from : mount.source)),
+                     from ? written.from : written.source};
+    }
+
     Status on_run(State& state, Command& command, const Instruction& instruction, const Instruction& place) {
         for (const Flag& flag : instruction.flags) {
+            TRY_ASSIGN(const std::string text, expanded(state, flag.value, place));
+            if (auto fault = flag.name == "network" ? check_network(text) : check_mount(text)) {
+                return planner_.fail_at(place, *std::move(fault));
+            }
             if (flag.name != "mount") {
                 continue;
             }
-            const Mount written = read_mount(flag.value);
-            TRY_ASSIGN(const std::string text, expanded(state, flag.value, place));
             const Mount mount = read_mount(text);
+            if (auto fault = check_written(flag.value, mount)) {
+                return planner_.fail_at(place, *std::move(fault));
+            }
             if (flag.value.starts_with("from=") || flag.value.contains(",from=")) {
-                TRY(add_reference(command, written.from, mount.from, UseKind::mount_from, place));
+                const std::string written = read_mount(flag.value).from;
+                TRY_ASSIGN(const std::string spelling, expanded_source(state, written, place));
+                TRY(add_reference(command, written, spelling, UseKind::mount_from, place));
             } else if (mount.type == "bind") {
                 command.mounted_sources.push_back(mount.source.empty() ? "." : mount.source);
             }
             if (mount.type == "secret") {
-                command.secrets.push_back(
-                    !mount.id.empty() ? mount.id : mount.target.substr(mount.target.rfind('/') + 1));
+                command.secrets.push_back(mount.id);
             } else if (mount.type == "ssh") {
                 command.needs_ssh = true;
             }
@@ -304,30 +385,63 @@ class CommandPass {
         return {};
     }
 
+    Status check_copy_flags(const State& state, const Instruction& instruction, const Instruction& place) {
+        for (const Flag& flag : instruction.flags) {
+            TRY_ASSIGN(const std::string value, expanded(state, flag.value, place));
+            std::optional<Fault> fault;
+            if (flag.name == "chmod") {
+                fault = check_mode("--chmod", value);
+            } else if (flag.name == "link" || flag.name == "parents" || flag.name == "keep-git-dir") {
+                fault = check_switch(instruction.keyword, flag, value);
+            } else if (value.empty() && flag.name != "from") {
+                fault = Fault{std::format("{} --{} is empty once its variables are filled in", instruction.keyword,
+                                          flag.name),
+                              "give the variable a value, or leave the flag out", "--" + flag.name};
+            }
+            if (fault) {
+                return planner_.fail_at(place, *std::move(fault));
+            }
+        }
+        return {};
+    }
+
     Status on_copy(State& state, Command& command, const Instruction& instruction, const Instruction& place) {
         const bool add = instruction.keyword == "ADD";
+        TRY(check_copy_flags(state, instruction, place));
         const Flag* from = instruction.flag("from");
         if (from != nullptr) {
-            TRY_ASSIGN(const std::string spelling, expanded(state, from->value, place, true));
-            TRY(add_reference(command, from->value, spelling, add ? UseKind::add_from : UseKind::copy_from,
-                              place));
+            TRY_ASSIGN(const std::string spelling, expanded_source(state, from->value, place));
+            TRY(add_reference(command, from->value, spelling, UseKind::copy_from, place));
         }
         for (std::size_t i = 0; i + 1 < instruction.arguments.size(); ++i) {
             const std::string& written = instruction.arguments[i];
-            if (!instruction.json && !instruction.heredocs.empty() && names_heredoc(written)) {
-                // "<< NAME" with a blank is two words.
-                i += written.ends_with("<<") || written.ends_with("<<-") ? 1U : 0U;
-                continue;
-            }
             TRY_ASSIGN(std::string source, expanded(state, written, place));
-            if (from != nullptr) {
+            if (from != nullptr || (!instruction.json && names_heredoc(written) && !instruction.heredocs.empty())) {
                 continue;
             }
-            (add && is_remote(source) ? command.remote_sources : command.local_sources)
-                .push_back(std::move(source));
+            if (is_remote(source) && !add) {
+                return planner_.fail_at(place, written, "COPY does not download", "use ADD for an address");
+            }
+            if (add && is_git(source)) {
+                return planner_.fail_at(place, written, std::format("buildah cannot ADD {}: it knows no git", shown(source)),
+                                        "clone it in a RUN, or make it part of the source");
+            }
+            (is_remote(source) ? command.remote_sources : command.local_sources).push_back(std::move(source));
         }
-        // Not needed for the plan, but a destination that cannot be expanded is better said now.
+        // Not needed for the plan, but what cannot be expanded is better said now.
         TRY(expanded(state, instruction.arguments.back(), place));
+        for (const Heredoc& heredoc : instruction.heredocs) {
+            if (!heredoc.expand) {
+                continue;
+            }
+            if (auto body = expand(heredoc.content, lookup(state), {.keep_quotes = true}); !body) {
+                Error error = std::move(body).error();
+                error.message = std::format("in the here-document {}: {}", shown(heredoc.name), error.message);
+                error.hint += std::format("; or quote its name, <<\"{}\", to keep the text as it is", shown(heredoc.name));
+                error.where = planner_.file.where(heredoc.line, 0);
+                return fail(std::move(error));
+            }
+        }
         return {};
     }
 

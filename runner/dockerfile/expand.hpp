@@ -1,8 +1,11 @@
-// Variables in a word, as BuildKit's shell lexer expands them:
-//   $x ${x} ${x:-w} ${x-w} ${x:+w} ${x+w} ${x:?w} ${x?w} ${x#p} ${x##p} ${x%p} ${x%%p} ${x/p/r} ${x//p/r}
-// Words inside braces are expanded themselves. Patterns know * ? and \-escapes. Single quotes keep
-// everything, double quotes keep all but `$` and the escape character; both are removed. The escape
-// character (backslash, or what the `escape` directive says) takes the meaning from what follows.
+// Variables in a word:
+//   $x ${x} ${x:-w} ${x:+w} ${x:?w} ${x#p} ${x##p} ${x%p} ${x%%p} ${x/p/r} ${x//p/r}
+// Words inside braces are expanded themselves. Single quotes keep everything, double quotes keep all but `$` and the
+// escape character; both are removed.
+//
+// Two programs read such words, and not alike: buildah, which builds (word.hpp says where it departs), and BuildKit
+// (lexer.hpp), whose lexer buildah uses for here-documents alone. The result is what buildah makes of the word; where
+// BuildKit would make something else of it, that is said in Expansion::buildkit.
 //
 // Errors: class build, code `dockerfileissue`; `message` says what is wrong, the caller adds the place.
 // Nesting and the size of the result are bounded.
@@ -21,16 +24,19 @@ namespace slipway::dockerfile {
 /// Value of a variable; nothing when it is not set.
 using Lookup = std::function<std::optional<std::string>(std::string_view name)>;
 
+enum class Dialect { buildah, buildkit };
+
 struct ExpandOptions {
-    char escape = '\\';
-    bool keep_quotes = false; ///< quotes are ordinary text (heredoc bodies)
+    char escape = '\\';       ///< BuildKit's escape character; buildah's is always the backslash
+    bool keep_quotes = false; ///< quotes and escapes work but stay (bodies of here-documents); BuildKit's reading
+    Dialect dialect = Dialect::buildah;
 };
 
 struct Expansion {
     std::string text;
     std::vector<std::string> unset; ///< names used though not set and without a default; each once, in order
-    /// A substitution buildah's own lexer (1.39) refuses, such as "${x-"; empty when there is none.
-    std::string beyond_buildah;
+    /// What BuildKit makes of it, if that is something else: the text in quotes, or "an error". Otherwise empty.
+    std::string buildkit;
 };
 
 struct WordsExpansion {

@@ -1,5 +1,6 @@
 // First pass of a plan: stages, their bases, who needs whom, which run. Follows what `buildah build` does to
-// decide that, which looks at ARG but not at ENV.
+// decide that, which sees build arguments and the ARGs before the first FROM, but nothing a stage sets.
+#include "dockerfile/checks.hpp"
 #include "dockerfile/planner.hpp"
 #include "dockerfile/text.hpp"
 
@@ -91,10 +92,12 @@ void Planner::warn_about_name(std::string_view keyword, std::string_view name, i
     }
 }
 
-void Planner::warn_beyond_buildah(std::string_view substitution, int line) {
-    if (!substitution.empty()) {
-        warn("substitution", std::format("buildah refuses the substitution {}", shown(substitution)), line,
-             "put a colon before the operator: ${x:-word}");
+void Planner::warn_about_expansion(const Expansion& expansion, std::string_view written, int line) {
+    if (!expansion.buildkit.empty()) {
+        warn("expansiondiffers",
+             std::format("{} is \"{}\" with buildah, {} with BuildKit", shown(written), shown(expansion.text),
+                         expansion.buildkit),
+             line, "write it so that both read it alike, or do it in a RUN");
     }
 }
 
@@ -129,7 +132,7 @@ Result<std::string> Planner::expanded(const Instruction& at, std::string_view te
     if (!out) {
         return fail(placed(out.error(), at, text));
     }
-    warn_beyond_buildah(out->beyond_buildah, at.line);
+    warn_about_expansion(*out, text, at.line);
     if (strict) {
         for (const std::string& name : out->unset) {
             warn("undefinedvariable",
@@ -154,6 +157,10 @@ std::unexpected<Error> Planner::fail_at(const Instruction& at, std::string_view 
                fragment));
 }
 
+std::unexpected<Error> Planner::fail_at(const Instruction& at, Fault fault) const {
+    return fail_at(at, fault.fragment, std::move(fault.message), std::move(fault.hint));
+}
+
 Status Planner::make_graph() {
     TRY(read_heading());
     TRY(read_stages());
@@ -163,27 +170,38 @@ Status Planner::make_graph() {
 }
 
 Status Planner::read_heading() {
-    const Lookup lookup = [this](std::string_view name) { return heading_value(globals, name); };
+    const Lookup lookup = [this](std::string_view name) { return heading_argument(globals, name); };
     for (const Instruction& instruction : file.instructions) {
         if (instruction.keyword == "FROM") {
             break;
         }
-        // All values of one instruction see the variables as they were before it.
-        std::vector<std::optional<std::string>> values;
-        for (const Assignment& assignment : instruction.assignments) {
-            std::optional<std::string> fallback;
-            if (assignment.has_value) {
-                TRY_ASSIGN(fallback, expanded(instruction, assignment.value, lookup));
-            }
-            values.push_back(argument_value(globals, assignment.name, fallback));
-        }
-        for (std::size_t i = 0; i < values.size(); ++i) {
-            const std::string& name = instruction.assignments[i].name;
+        TRY_ASSIGN(auto arguments, expanded_arguments(instruction, instruction, lookup));
+        for (auto& [name, fallback] : arguments) {
             warn_about_name("ARG", name, instruction.line);
-            globals.heading[name] = std::move(values[i]);
+            declare_heading(globals, name, std::move(fallback));
         }
     }
     return {};
+}
+
+// All values of one instruction see the variables as they were before it.
+Result<std::vector<std::pair<std::string, std::optional<std::string>>>>
+Planner::expanded_arguments(const Instruction& instruction, const Instruction& place, const Lookup& lookup) {
+    std::vector<std::pair<std::string, std::optional<std::string>>> out;
+    for (const Assignment& assignment : instruction.assignments) {
+        TRY_ASSIGN(std::string name, expanded(place, assignment.name, lookup));
+        std::optional<std::string> fallback;
+        if (assignment.has_value) {
+            if (is_fixed(name)) {
+                return fail_at(place, assignment.name,
+                               std::format("ARG {} cannot be given a default", name),
+                               std::format("write ARG {} alone: --platform says what it is", name));
+            }
+            TRY_ASSIGN(fallback, expanded(place, assignment.value, lookup));
+        }
+        out.emplace_back(std::move(name), std::move(fallback));
+    }
+    return out;
 }
 
 Status Planner::read_stages() {
@@ -214,7 +232,7 @@ Status Planner::read_stages() {
 
 Status Planner::name_stage(Stage& stage, const Instruction& from, std::string_view written) {
     TRY_ASSIGN(std::string name, expanded(from, written, [this](std::string_view variable) {
-                   return heading_value(globals, variable);
+                   return from_value(globals, variable);
                }));
     if (name.empty()) {
         return fail_at(from, written, std::format("the stage's name {} is empty", shown(written)),
@@ -237,18 +255,19 @@ Status Planner::name_stage(Stage& stage, const Instruction& from, std::string_vi
 
 Status Planner::find_base(Stage& stage, const Instruction& from) {
     const std::string& written = from.arguments[0];
-    const Lookup lookup = [this](std::string_view name) { return heading_value(globals, name); };
+    const Lookup lookup = [this](std::string_view name) { return from_value(globals, name); };
     auto spelling = expand_budgeted(globals, written, lookup);
     if (!spelling) {
         return fail(placed(spelling.error(), from, written));
     }
-    warn_beyond_buildah(spelling->beyond_buildah, from.line);
+    warn_about_expansion(*spelling, written, from.line);
     StageDraft& draft = drafts[static_cast<std::size_t>(stage.index)];
     draft.unset = std::move(spelling->unset);
     stage.base.written = written;
     stage.base.spelling = std::move(spelling->text);
     if (const Flag* flag = from.flag("platform")) {
         TRY_ASSIGN(stage.base.platform, expanded(from, flag->value, lookup));
+        draft.platform_fault = check_platform(stage.base.platform);
     }
     if (stage.base.spelling == "scratch") {
         stage.base.kind = BaseKind::scratch;
@@ -303,10 +322,22 @@ Result<Reference> Planner::resolve(std::string_view spelling, UseKind kind, int 
         }
         found = *number;
     } else if (const auto lower = lower_names.find(to_lower(key)); lower != lower_names.end()) {
+        const std::string& name = plan.stages[static_cast<std::size_t>(lower->second)].name;
+        if (!could_be_image(key)) {
+            return fail_at(at, fragment,
+                           std::format("{}={}: there is no such stage", to_string(kind), shown(key)),
+                           std::format("write {}: buildah tells upper from lower case", shown(name)));
+        }
         warn("stagenamecase",
              std::format("{}={} means an image: buildah tells it from the stage {}", to_string(kind),
-                         shown(key), shown(plan.stages[static_cast<std::size_t>(lower->second)].name)),
+                         shown(key), shown(name)),
              at.line, "spell the name as behind AS if the stage was meant");
+    }
+    if (found < 0 && !could_be_image(key)) {
+        return fail_at(at, fragment,
+                       std::format("{}={} is neither a stage nor an image's name", to_string(kind), shown(key)),
+                       fragment == key ? "images have lower-case names"
+                                       : "a variable in it may lack its value: ENV does not count here");
     }
     if (found == stage) {
         return fail_at(
@@ -329,11 +360,7 @@ Status Planner::find_needs(int index) {
     if (stage.base.kind == BaseKind::stage) {
         draft.needs.push_back(stage.base.stage);
     }
-    Scope scope;
-    const Lookup lookup = [&](std::string_view name) -> std::optional<std::string> {
-        auto value = scope.value(globals, name);
-        return value ? value : heading_value(globals, name);
-    };
+    const Lookup lookup = [&](std::string_view name) { return dependency_value(globals, name); };
     const auto need = [&](const std::string& spelling, bool by_number) {
         const auto named = stage_names.find(spelling);
         const auto number = as_number(spelling);
@@ -344,33 +371,8 @@ Status Planner::find_needs(int index) {
             draft.needs.push_back(*number);
         }
     };
-    if (const Flag* after = draft.from->flag("after")) {
-        TRY_ASSIGN(const Reference reference,
-                   resolve(after->value, UseKind::from, index, *draft.from, "--after"));
-        if (reference.stage < 0) {
-            return fail_at(*draft.from, "--after",
-                           std::format("--after={}: there is no such stage", shown(after->value)),
-                           "name an earlier stage");
-        }
-        draft.needs.push_back(reference.stage);
-    }
     for (const Instruction* instruction : draft.body) {
-        if (instruction->keyword == "ARG") {
-            std::vector<std::optional<std::string>> values;
-            for (const Assignment& assignment : instruction->assignments) {
-                std::optional<std::string> fallback;
-                if (assignment.has_value) {
-                    // A value that cannot be expanded is the second pass's to report, if the stage runs at
-                    // all.
-                    auto value = expand_budgeted(globals, assignment.value, lookup);
-                    fallback = value ? std::move(value->text) : std::string();
-                }
-                values.push_back(argument_value(globals, assignment.name, fallback));
-            }
-            for (std::size_t i = 0; i < values.size(); ++i) {
-                scope.declare(instruction->assignments[i].name, std::move(values[i]));
-            }
-        } else if (instruction->keyword == "COPY" || instruction->keyword == "ADD") {
+        if (instruction->keyword == "COPY" || instruction->keyword == "ADD") {
             if (const Flag* from = instruction->flag("from")) {
                 if (const auto value = expand_budgeted(globals, from->value, lookup)) {
                     need(value->text, true);

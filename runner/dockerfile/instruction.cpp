@@ -38,7 +38,7 @@ struct Grammar {
     bool refuses_flags;                      // otherwise buildah drops them without a word
 };
 
-constexpr std::array<std::string_view, 2> from_flags = {"platform", "after"};
+constexpr std::array<std::string_view, 1> from_flags = {"platform"};
 constexpr std::array<std::string_view, 2> run_flags = {"mount", "network"};
 constexpr std::array<std::string_view, 6> copy_flags = {"chown", "chmod",   "from",
                                                         "link",  "parents", "exclude"};
@@ -46,7 +46,7 @@ constexpr std::array<std::string_view, 6> add_flags = {"chown", "chmod",        
                                                        "link",  "keep-git-dir", "exclude"};
 constexpr std::array<std::string_view, 5> health_flags = {"interval", "timeout", "start-period",
                                                           "start-interval", "retries"};
-constexpr std::array<std::string_view, 4> value_less_flags = {"link", "parents", "keep-git-dir", "help"};
+constexpr std::array<std::string_view, 3> value_less_flags = {"link", "parents", "keep-git-dir"};
 
 constexpr std::array<Grammar, 18> grammars = {{
     {"ADD", Shape::list, add_flags, true},
@@ -164,7 +164,8 @@ Checked check_flags(const Instruction& instruction, const Grammar& grammar, std:
             return fault(std::format("{} does not know the flag {}", instruction.keyword, shown(fragment)),
                          std::move(hint), fragment);
         }
-        if (flag.value.empty() && !std::ranges::contains(value_less_flags, flag.name)) {
+        const bool health = instruction.keyword == "HEALTHCHECK"; // "--interval=" is the default
+        if (flag.value.empty() && !(health && flag.has_value) && !std::ranges::contains(value_less_flags, flag.name)) {
             return fault(std::format("{} {} lacks its value", instruction.keyword, fragment),
                          std::format("write {}=…", fragment), fragment);
         }
@@ -409,7 +410,7 @@ std::expected<std::optional<Heredoc>, Fault> heredoc_of(std::string_view word) {
         out.strip_tabs = true;
         ++at;
     }
-    const std::string_view rest = word.substr(at + leading_space(word.substr(at)));
+    const std::string_view rest = word.substr(at);
     if (rest.empty() || rest.contains('<')) {
         return std::nullopt;
     }

@@ -72,7 +72,7 @@ class Lexer {
         Words words;
         TRY_ASSIGN(std::string text,
                    until('\0', false, options_.raw_escapes, options_.split ? &words : nullptr));
-        return Lexed{std::move(text), words.take(), std::move(unset_), std::move(beyond_buildah_)};
+        return Lexed{std::move(text), words.take(), std::move(unset_)};
     }
 
   private:
@@ -85,7 +85,7 @@ class Lexer {
         if (++depth_ > deepest) {
             return fail(syntax_error("variables are nested too deeply", "use fewer ${…} inside each other"));
         }
-        std::string special = options_.plain_quotes ? "$<" : "$<'\"";
+        std::string special = "$'\"";
         special += options_.escape;
         if (has_stop) {
             special += stop;
@@ -111,7 +111,7 @@ class Lexer {
                 --depth_;
                 return out;
             }
-            if (!options_.plain_quotes && (c == '\'' || c == '"')) {
+            if (c == '\'' || c == '"') {
                 TRY_ASSIGN(const std::string piece, c == '"' ? double_quoted(raw_escapes) : single_quoted());
                 out += piece;
                 if (words != nullptr) {
@@ -122,12 +122,6 @@ class Lexer {
                 out += piece;
                 if (words != nullptr) {
                     words->plain(piece);
-                }
-            } else if (c == '<') {
-                const std::string_view piece = possible_heredoc();
-                out += piece;
-                if (words != nullptr) {
-                    words->quoted(piece);
                 }
             } else {
                 const std::size_t from = raw_escapes ? at_ : at_ + 1;
@@ -153,18 +147,6 @@ class Lexer {
 
     static Error too_long() {
         return syntax_error("variables expand to more than 128 KiB", "shorten what the variables hold");
-    }
-
-    // "<<" keeps the blanks behind it, so that "<< EOF" stays one word.
-    std::string_view possible_heredoc() {
-        const std::size_t from = at_++;
-        if (at('<')) {
-            ++at_;
-            while (!at_end() && (peek() == ' ' || peek() == '\t' || peek() == '\r')) {
-                ++at_;
-            }
-        }
-        return source_.substr(from, at_ - from);
     }
 
     Result<std::string> single_quoted() {
@@ -301,9 +283,6 @@ class Lexer {
         case '-':
         case '+':
         case '?':
-            if (!null_counts && beyond_buildah_.empty()) {
-                beyond_buildah_ = source_.substr(from, at_ - from);
-            }
             return conditional(variable, operation, null_counts, from);
         case '#':
         case '%':
@@ -389,7 +368,6 @@ class Lexer {
     std::size_t at_ = 0;
     int depth_ = 0;
     std::vector<std::string> unset_;
-    std::string beyond_buildah_;
     std::unordered_set<std::string> seen_unset_;
 };
 

@@ -1,4 +1,5 @@
-// The shell-like lexer behind expand.hpp and the finding of here-documents. Internal to the room.
+// BuildKit's shell-like lexer, as of its release 0.19, which buildah 1.39 finds here-documents and fills in their bodies
+// with. Patterns know * ? and \-escapes. Internal to the room.
 #pragma once
 
 #include "base/result.hpp"
@@ -12,7 +13,6 @@ namespace slipway::dockerfile {
 
 struct LexOptions {
     char escape = '\\';
-    bool plain_quotes = false; ///< quotes are ordinary characters
     bool raw_quotes = false;   ///< quotes work but stay in the text
     bool raw_escapes = false;  ///< escapes work but stay in the text
     bool keep_unset = false;   ///< an unset variable stays as it is written
@@ -23,7 +23,6 @@ struct Lexed {
     std::string text;               ///< everything as one word
     std::vector<std::string> words; ///< split at unquoted blanks; empty words are dropped
     std::vector<std::string> unset;
-    std::string beyond_buildah; ///< see Expansion
 };
 
 Result<Lexed> lex(std::string_view source, const Lookup& lookup, const LexOptions& options);

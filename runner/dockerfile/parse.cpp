@@ -19,21 +19,36 @@ bool is_comment(std::string_view line) {
 
 // `# name = value` → (name, value).
 std::optional<std::pair<std::string, std::string_view>> as_directive(std::string_view line) {
-    line = trim(line);
+    line.remove_prefix(leading_space(line));
     if (!line.starts_with('#')) {
         return std::nullopt;
     }
-    line = trim(line.substr(1));
+    line.remove_prefix(1);
     const std::size_t equals = line.find('=');
     if (equals == std::string_view::npos) {
         return std::nullopt;
     }
     std::string name = to_lower(trim(line.substr(0, equals)));
-    const std::string_view value = trim(line.substr(equals + 1));
+    std::string_view value = line.substr(equals + 1);
+    value = trim(value).empty() && name == "escape" ? value.substr(0, 1) : trim(value);
     if (value.empty() || (name != "syntax" && name != "escape" && name != "check")) {
         return std::nullopt;
     }
     return std::pair{std::move(name), value};
+}
+
+// `<< NAME`: a here-document to shells and to BuildKit, none to buildah.
+bool has_spaced_heredoc(std::string_view command) {
+    for (std::size_t at = command.find("<<"); at != std::string_view::npos; at = command.find("<<", at + 2)) {
+        const std::size_t name = command.find_first_not_of(" \t", at + 2);
+        if (name != std::string_view::npos && name > at + 2) {
+            const char c = command[name];
+            if (c == '"' || c == '\'' || c == '_' || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z')) {
+                return true;
+            }
+        }
+    }
+    return false;
 }
 
 class Parser {
@@ -112,27 +127,40 @@ class Parser {
                 return {};
             }
             const auto& [name, value] = *directive;
-            if (std::ranges::contains(out_.directives, name, &Directive::name)) {
-                return fail_at(out_.where(line), std::format("the directive \"{}\" is there twice", name),
-                               "leave one of them out");
-            }
+            const bool again = std::ranges::contains(out_.directives, name, &Directive::name);
             out_.directives.push_back({name, std::string(value), line});
-            if (name != "escape") {
-                escape_heeded = false;
+            if (name == "escape" && escape_heeded) {
+                TRY(set_escape(value, line, again));
                 continue;
             }
-            if (value != "\\" && value != "`") {
-                return fail_at(out_.where(line),
-                               std::format("the escape character \"{}\" is not known", shown(value)),
-                               "it is \\ or `");
-            }
-            if (escape_heeded) {
-                out_.escape = value.front();
-            } else if (value != "\\") {
+            escape_heeded = false;
+            if (again) {
+                out_.notes.push_back({"directivetwice",
+                                      std::format("the directive {} is there twice: BuildKit refuses the file", name),
+                                      line, "leave one of them out"});
+            } else if (name == "escape" && value != "\\") {
                 out_.notes.push_back({"escapeignored",
                                       "buildah heeds the escape directive on the first line only", line,
                                       "move it to the first line"});
             }
+        }
+        return {};
+    }
+
+    // Only the first character counts, to buildah.
+    Status set_escape(std::string_view value, int line, bool again) {
+        if (again) {
+            return fail_at(out_.where(line), "the directive \"escape\" is there twice", "leave one of them out");
+        }
+        if (!value.starts_with('\\') && !value.starts_with('`')) {
+            return fail_at(out_.where(line), std::format("the escape character \"{}\" is not known", shown(value)),
+                           "it is \\ or `");
+        }
+        out_.escape = value.front();
+        if (value.size() > 1) {
+            out_.notes.push_back({"escapevalue",
+                                  "more than one character follows escape=: BuildKit refuses the file", line,
+                                  std::format("end the line behind {}", value.front())});
         }
         return {};
     }
@@ -183,6 +211,9 @@ class Parser {
         }
         TRY_ASSIGN(Instruction instruction, read(joined, first, last, indent));
         TRY(read_heredocs(instruction, last));
+        if (instruction.keyword == "RUN" && instruction.heredocs.empty() && has_spaced_heredoc(instruction.rest)) {
+            spaced_heredoc_ = first;
+        }
         instruction.end_line = last;
         instruction.raw = raw_lines(first, last);
         out_.instructions.push_back(std::move(instruction));
@@ -212,6 +243,10 @@ class Parser {
         place.column = static_cast<int>(indent) + 1;
         if (!instruction) {
             Fault& fault = instruction.error();
+            if (spaced_heredoc_ != 0 && fault.message.starts_with("unknown instruction")) {
+                fault.hint = std::format("buildah sees no here-document on line {}: take the blank behind << out",
+                                         spaced_heredoc_);
+            }
             return fail_at(out_.where(place, fault.fragment), std::move(fault.message),
                            std::move(fault.hint));
         }
@@ -306,6 +341,7 @@ class Parser {
     Dockerfile out_;
     std::size_t words_ = 0;
     int last_empty_noted_ = 0;
+    int spaced_heredoc_ = 0; ///< line of a RUN with `<< NAME`
     bool has_from_ = false;
 };
 

@@ -24,7 +24,7 @@ void warn_about_unused_arguments(Planner& planner) {
     const std::vector<std::string_view> known(declared.begin(), declared.end());
     for (const auto& [name, value] : planner.globals.build_args) {
         if (declared.contains(name) || is_predefined(name) || planner.globals.platform.contains(name) ||
-            planner.globals.predefined.contains(name)) {
+            std::ranges::contains(planner.options.predefined, name, &std::pair<std::string, std::string>::first)) {
             continue;
         }
         const std::string_view near = closest(name, known);
@@ -55,6 +55,7 @@ Result<BuildPlan> plan(const Dockerfile& file, const PlanOptions& options) {
                     .drafts = {},
                     .stage_names = {},
                     .lower_names = {}};
+    planner.globals.escape = file.escape;
     planner.plan.file = file.file;
     for (const Note& note : file.notes) {
         planner.warn(note.code, note.message, note.line, note.hint);

@@ -23,7 +23,7 @@ struct PlanOptions {
     std::string target = {};              ///< stage name or number; empty = the last
     std::string platform = "linux/amd64"; ///< of the image: os/arch[/variant]
     std::string build_platform = {};      ///< of the builder; empty = as `platform`
-    /// Usable without ARG, like the proxy variables, and never "unused": what the pod's environment gives.
+    /// What the pod's environment gives to every RUN (proxies): never "unused", but no variable of the Dockerfile.
     std::vector<std::pair<std::string, std::string>> predefined = {};
     bool skip_unused_stages = true;
     /// The image will be of the OCI format whatever the file asks for. Then ONBUILD triggers of the file's

@@ -2,6 +2,7 @@
 // commands of the stages that run. Internal to the room.
 #pragma once
 
+#include "dockerfile/instruction.hpp"
 #include "dockerfile/plan.hpp"
 #include "dockerfile/scope.hpp"
 
@@ -32,6 +33,7 @@ struct StageDraft {
     std::vector<int> needs;             ///< stages buildah knows this one to need
     std::vector<std::string> unset;     ///< variables FROM uses that have no value
     std::optional<PlanWarning> warning; ///< about FROM, if the stage runs
+    std::optional<Fault> platform_fault; ///< about --platform, if the stage runs
 };
 
 struct Planner {
@@ -50,7 +52,7 @@ struct Planner {
 
     void warn(std::string code, std::string message, int line, std::string hint);
     void warn_about_name(std::string_view keyword, std::string_view name, int line);
-    void warn_beyond_buildah(std::string_view substitution, int line);
+    void warn_about_expansion(const Expansion& expansion, std::string_view written, int line);
 
     /// What first pass noted about the stage's FROM, now that it is known to run.
     void warn_about_base(const StageDraft& draft);
@@ -60,10 +62,15 @@ struct Planner {
     Result<std::string> expanded(const Instruction& at, std::string_view text, const Lookup& lookup,
                                  bool strict = false);
 
+    /// Names and defaults of an ARG.
+    Result<std::vector<std::pair<std::string, std::optional<std::string>>>>
+    expanded_arguments(const Instruction& instruction, const Instruction& place, const Lookup& lookup);
+
     /// An error of expanding `text`, placed at the instruction.
     [[nodiscard]] Error placed(Error error, const Instruction& at, std::string_view fragment) const;
     [[nodiscard]] std::unexpected<Error> fail_at(const Instruction& at, std::string_view fragment,
                                                  std::string message, std::string hint = {}) const;
+    [[nodiscard]] std::unexpected<Error> fail_at(const Instruction& at, Fault fault) const;
 
     /// What `--from=spelling` means in stage `stage`. Later stages, the stage itself and numbers no earlier
     /// stage has are errors.

@@ -47,11 +47,12 @@ Result<Platform> read_platform(std::string_view text) {
     return out;
 }
 
-void add_platform(Globals& globals, const std::string& prefix, const Platform& platform) {
-    globals.platform[prefix + "PLATFORM"] = platform.text();
-    globals.platform[prefix + "OS"] = platform.os;
-    globals.platform[prefix + "ARCH"] = platform.architecture;
-    globals.platform[prefix + "VARIANT"] = platform.variant;
+void add_platform(std::map<std::string, std::string, std::less<>>& into, const std::string& prefix,
+                  const Platform& platform) {
+    into[prefix + "PLATFORM"] = platform.text();
+    into[prefix + "OS"] = platform.os;
+    into[prefix + "ARCH"] = platform.architecture;
+    into[prefix + "VARIANT"] = platform.variant;
 }
 
 template <class Map> std::optional<std::string> find_in(const Map& map, std::string_view name) {
@@ -62,10 +63,14 @@ template <class Map> std::optional<std::string> find_in(const Map& map, std::str
 } // namespace
 
 bool is_predefined(std::string_view name) noexcept {
-    static constexpr std::array<std::string_view, 11> names = {
-        "HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "FTP_PROXY",        "ftp_proxy",
-        "NO_PROXY",   "no_proxy",   "ALL_PROXY",   "all_proxy",   "SOURCE_DATE_EPOCH"};
+    static constexpr std::array<std::string_view, 8> names = {"HTTP_PROXY", "http_proxy", "HTTPS_PROXY",
+                                                              "https_proxy", "FTP_PROXY", "ftp_proxy",
+                                                              "NO_PROXY",    "no_proxy"};
     return std::ranges::contains(names, name);
+}
+
+bool is_fixed(std::string_view name) noexcept {
+    return name == "TARGETPLATFORM" || name == "BUILDPLATFORM";
 }
 
 Result<Globals> make_globals(const PlanOptions& options) {
@@ -73,37 +78,35 @@ Result<Globals> make_globals(const PlanOptions& options) {
     TRY_ASSIGN(const Platform target, read_platform(options.platform));
     TRY_ASSIGN(const Platform build,
                read_platform(options.build_platform.empty() ? options.platform : options.build_platform));
-    add_platform(out, "TARGET", target);
-    add_platform(out, "BUILD", build);
-    for (const auto& [name, value] : options.predefined) {
-        out.predefined[name] = value;
-    }
+    add_platform(out.platform, "TARGET", target);
+    add_platform(out.platform, "BUILD", build);
+    add_platform(out.build_platform, "TARGET", build);
+    add_platform(out.build_platform, "BUILD", build);
     for (const auto& [name, value] : options.build_args) {
-        out.build_args[name] = value;
-        if (is_predefined(name)) {
-            out.predefined[name] = value;
+        // buildah takes the target's platform from --platform alone.
+        if (name != "TARGETPLATFORM") {
+            out.build_args[name] = value;
         }
     }
     return out;
 }
 
-std::optional<std::string> argument_value(const Globals& globals, std::string_view name,
-                                          const std::optional<std::string>& fallback) {
-    if (auto given = find_in(globals.build_args, name)) {
-        return given;
+void Scope::declare(const Globals& globals, std::string name, const std::optional<std::string>& fallback) {
+    std::optional<std::string> value = find_in(globals.build_args, name);
+    if (!value) {
+        value = find_in(globals.platform, name);
     }
-    // A default for TARGETARCH and its like is ignored, as buildah does.
-    if (auto platform = find_in(globals.platform, name)) {
-        return platform;
+    if (!value) {
+        value = fallback;
     }
-    if (fallback) {
-        return fallback;
+    if (!value) {
+        const auto heading = globals.heading.find(name);
+        value = heading == globals.heading.end() ? std::nullopt : heading->second;
     }
-    const auto heading = globals.heading.find(name);
-    if (heading != globals.heading.end() && heading->second) {
-        return heading->second;
+    const auto [place, fresh] = args_.try_emplace(std::move(name), value);
+    if (!fresh && value) {
+        place->second = std::move(value);
     }
-    return find_in(globals.predefined, name);
 }
 
 std::size_t Scope::bytes() const {
@@ -111,9 +114,6 @@ std::size_t Scope::bytes() const {
     std::size_t out = 0;
     for (const auto& [name, value] : env_) {
         out += each + name.size() + value.size();
-    }
-    for (const auto& [name, value] : args_) {
-        out += each + name.size() + (value ? value->size() : 0);
     }
     return out;
 }
@@ -123,23 +123,63 @@ std::optional<std::string> Scope::value(const Globals& globals, std::string_view
     if (const auto found = env_.find(key); found != env_.end()) {
         return found->second;
     }
-    if (const auto found = args_.find(key); found != args_.end()) {
-        return found->second;
-    }
-    return find_in(globals.predefined, name);
+    return argument(globals, name);
 }
 
-std::optional<std::string> heading_value(const Globals& globals, std::string_view name) {
+std::optional<std::string> Scope::argument(const Globals& globals, std::string_view name) const {
+    if (const auto found = args_.find(std::string(name)); found != args_.end()) {
+        return found->second;
+    }
+    return is_predefined(name) ? find_in(globals.build_args, name) : std::nullopt;
+}
+
+std::optional<std::string> heading_argument(const Globals& globals, std::string_view name) {
     const auto found = globals.heading.find(name);
     if (found != globals.heading.end()) {
         return found->second;
     }
-    return find_in(globals.platform, name);
+    return is_predefined(name) ? find_in(globals.build_args, name) : std::nullopt;
+}
+
+void declare_heading(Globals& globals, const std::string& name, std::optional<std::string> fallback) {
+    std::optional<std::string> value = find_in(globals.build_args, name);
+    if (!value) {
+        value = find_in(globals.build_platform, name);
+    }
+    if (!value) {
+        value = std::move(fallback);
+    }
+    const auto [place, fresh] = globals.heading.try_emplace(name, value);
+    if (!fresh && value) {
+        place->second = std::move(value);
+    }
+}
+
+std::optional<std::string> from_value(const Globals& globals, std::string_view name) {
+    const auto heading = globals.heading.find(name);
+    if (heading != globals.heading.end()) {
+        if (auto given = find_in(globals.build_args, name)) {
+            return given;
+        }
+    }
+    if (auto platform = find_in(globals.platform, name)) {
+        return platform;
+    }
+    return heading_argument(globals, name);
+}
+
+std::optional<std::string> dependency_value(const Globals& globals, std::string_view name) {
+    if (auto platform = find_in(globals.platform, name)) {
+        return platform;
+    }
+    if (auto given = find_in(globals.build_args, name)) {
+        return given;
+    }
+    return heading_argument(globals, name);
 }
 
 Result<Expansion> expand_budgeted(Globals& globals, std::string_view text, const Lookup& lookup) {
-    // buildah resolves variables with the backslash whatever the escape directive says.
-    TRY_ASSIGN(Expansion out, expand(text, lookup, {.escape = '\\'}));
+    TRY_ASSIGN(Expansion out, expand(text, lookup, {.escape = globals.escape}));
     globals.expanded_bytes += out.text.size();
     if (globals.expanded_bytes > budget_bytes) {
         return fail(ErrorClass::build, code::dockerfile_issue,

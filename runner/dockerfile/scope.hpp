@@ -18,10 +18,12 @@ namespace slipway::dockerfile {
 /// The same for all stages of one plan.
 struct Globals {
     std::map<std::string, std::string, std::less<>> build_args;
-    std::map<std::string, std::string, std::less<>> predefined; ///< proxies and the like that were given
     std::map<std::string, std::string, std::less<>> platform;   ///< TARGETPLATFORM, BUILDARCH, …
+    /// The same as heading ARGs have them, where buildah forgets for which platform it builds.
+    std::map<std::string, std::string, std::less<>> build_platform;
     std::map<std::string, std::optional<std::string>, std::less<>> heading; ///< ARG before the first FROM
-    std::size_t expanded_bytes = 0;                                         ///< spent of the plan's budget
+    char escape = '\\';            ///< of the file
+    std::size_t expanded_bytes = 0; ///< spent of the plan's budget
 };
 
 /// Usage error when a platform cannot be read.
@@ -30,29 +32,39 @@ Result<Globals> make_globals(const PlanOptions& options);
 /// Build arguments every builder takes without ARG.
 bool is_predefined(std::string_view name) noexcept;
 
-/// The value ARG gives: of the build argument, of the platform, its default, or of the heading's ARG.
-/// `fallback` is the default, expanded, where ARG has one.
-std::optional<std::string> argument_value(const Globals& globals, std::string_view name,
-                                          const std::optional<std::string>& fallback);
+/// TARGETPLATFORM and BUILDPLATFORM: buildah refuses an ARG that gives them a default.
+bool is_fixed(std::string_view name) noexcept;
 
-/// Variables of one stage.
+/// Variables of one stage. buildah knows an ARG that was declared once for the rest of the stage; declared again without
+/// a default it keeps its value.
 class Scope {
   public:
-    void declare(std::string name, std::optional<std::string> value) {
-        args_[std::move(name)] = std::move(value);
-    }
+    void declare(const Globals& globals, std::string name, const std::optional<std::string>& fallback);
     void set_env(std::string name, std::string value) { env_[std::move(name)] = std::move(value); }
+    /// What a stage built on this one begins with: ENV lasts, ARG does not.
+    void forget_arguments() { args_.clear(); }
     [[nodiscard]] const std::map<std::string, std::string>& env() const noexcept { return env_; }
     [[nodiscard]] std::size_t bytes() const; ///< roughly, in memory
+    /// ENV over ARG over proxy variables that were given as build arguments.
     [[nodiscard]] std::optional<std::string> value(const Globals& globals, std::string_view name) const;
+    /// The same without ENV: what `COPY --from` and `--mount=from` see.
+    [[nodiscard]] std::optional<std::string> argument(const Globals& globals, std::string_view name) const;
 
   private:
     std::map<std::string, std::string> env_;
     std::unordered_map<std::string, std::optional<std::string>> args_;
 };
 
-/// Value of a variable in FROM: ARGs of the heading and platform arguments only.
-std::optional<std::string> heading_value(const Globals& globals, std::string_view name);
+/// ARG before the first FROM: sees what stands above it.
+std::optional<std::string> heading_argument(const Globals& globals, std::string_view name);
+void declare_heading(Globals& globals, const std::string& name, std::optional<std::string> fallback);
+
+/// Value of a variable in FROM: platform arguments and ARGs of the heading only.
+std::optional<std::string> from_value(const Globals& globals, std::string_view name);
+
+/// Value of a variable where buildah works out which stages need which: all build arguments, declared or not, but no
+/// ARG of a stage.
+std::optional<std::string> dependency_value(const Globals& globals, std::string_view name);
 
 /// expand() with the plan's budget: a file may not make us write 64 MiB of expansions.
 Result<Expansion> expand_budgeted(Globals& globals, std::string_view text, const Lookup& lookup);

@@ -1,4 +1,4 @@
-// Tables of the variable expansion. Where a row says "error", the text must be refused.
+// Tables of the variable expansion as BuildKit does it; test_word.cpp has buildah's. Where a row says "error", the text must be refused.
 #include "dockerfile/expand.hpp"
 
 #include <catch2/catch_test_macros.hpp>
@@ -25,12 +25,14 @@ struct Row {
     std::string expected;
 };
 
-std::string expanded(const std::string& text, const ExpandOptions& options = {}) {
+constexpr ExpandOptions buildkit = {.dialect = Dialect::buildkit};
+
+std::string expanded(const std::string& text, const ExpandOptions& options = buildkit) {
     const auto result = expand(text, known, options);
     return result ? result->text : "error";
 }
 
-void check(const std::vector<Row>& rows, const ExpandOptions& options = {}) {
+void check(const std::vector<Row>& rows, const ExpandOptions& options = buildkit) {
     for (const Row& row : rows) {
         CAPTURE(row.text);
         CHECK(expanded(row.text, options) == row.expected);
@@ -163,26 +165,30 @@ TEST_CASE("What is no substitution is refused") {
 }
 
 TEST_CASE("The escape directive's character takes the backslash's place") {
-    check({{"`$x", "$x"}, {"c:\\dir\\$x", "c:\\dir\\value"}, {"\"`\"\"", "\""}}, {.escape = '`'});
+    check({{"`$x", "$x"}, {"c:\\dir\\$x", "c:\\dir\\value"}, {"\"`\"\"", "\""}},
+          {.escape = '`', .dialect = Dialect::buildkit});
 }
 
-TEST_CASE("Quotes of a here-document are ordinary text") {
-    check({{"it's \"$x\" \\$x", "it's \"value\" \\$x"}}, {.keep_quotes = true});
+TEST_CASE("Quotes and escapes of a here-document work, but stay") {
+    check({{"\"$x\" '$x' \\$x", "\"value\" '$x' \\$x"}, {"it's", "error"}}, {.keep_quotes = true});
 }
 
 TEST_CASE("Variables that are not set are reported once each") {
-    const auto result = expand("$a ${b} $a ${c:-d} ${e#f} '$g'", known);
+    const auto result = expand("$a ${b} $a ${c:-d} ${e#f} '$g'", known, buildkit);
     REQUIRE(result);
     REQUIRE(result->unset == std::vector<std::string>{"a", "b", "e"});
 }
 
-TEST_CASE("A substitution buildah would refuse is named") {
-    REQUIRE(expand("${x:-a}", known)->beyond_buildah.empty());
-    REQUIRE(expand("b${x-a}", known)->beyond_buildah == "${x-");
+TEST_CASE("What BuildKit makes of a word is told where it is something else") {
+    CHECK(expand("${x:-a}", known)->buildkit.empty());
+    CHECK(expand("${x#v}", known)->buildkit.empty());
+    CHECK(expand("${path##*/}", known)->buildkit == "\"libz.tar.gz\"");
+    CHECK(expand("a${}", known)->buildkit == "an error");
+    CHECK(expand("\\a", known, {.escape = '`'})->buildkit == "\"\\a\"");
 }
 
 TEST_CASE("Words split at blanks that are not protected") {
-    const auto words = [](std::string_view text) { return expand_words(text, known)->words; };
+    const auto words = [](std::string_view text) { return expand_words(text, known, buildkit)->words; };
     using Words = std::vector<std::string>;
     CHECK(words("a b\tc") == Words{"a", "b", "c"});
     CHECK(words("$two") == Words{"a", "b"});
@@ -194,7 +200,7 @@ TEST_CASE("Words split at blanks that are not protected") {
 }
 
 TEST_CASE("The message of ${x:?message} reaches the user with the variable's name") {
-    const auto result = expand("${nope:?give a version}", known);
+    const auto result = expand("${nope:?give a version}", known, buildkit);
     REQUIRE_FALSE(result);
     REQUIRE(result.error().message == "nope: give a version");
     REQUIRE(result.error().code == "dockerfileissue");
@@ -207,24 +213,31 @@ TEST_CASE("Deep nesting is refused, not followed") {
         text += "${a:-";
     }
     REQUIRE_FALSE(expand(text, known));
+    REQUIRE_FALSE(expand(text, known, buildkit));
+    REQUIRE(expand("${a:-${a:-${a:-${a:-${a:-x}}}}}", known)->text == "x");
     REQUIRE(expanded("${a:-${a:-${a:-${a:-${a:-x}}}}}") == "x");
 }
 
 TEST_CASE("A result that grows past all bounds is refused") {
     const std::string big(100'000, 'x');
     const auto lookup = [&](std::string_view) { return std::optional(big); };
-    REQUIRE(expand("$a", lookup));
-    REQUIRE_FALSE(expand("$a$a$a", lookup));
-    REQUIRE_FALSE(expand("\"$a$a$a\"", lookup));
-    REQUIRE_FALSE(expand("${a//x/xxxxxxxx}", lookup));
+    for (const Dialect dialect : {Dialect::buildah, Dialect::buildkit}) {
+        REQUIRE(expand("$a", lookup, {.dialect = dialect}));
+        REQUIRE_FALSE(expand("$a$a$a", lookup, {.dialect = dialect}));
+        REQUIRE_FALSE(expand("\"$a$a$a\"", lookup, {.dialect = dialect}));
+        REQUIRE_FALSE(expand("${a//x/xxxxxxxx}", lookup, {.dialect = dialect}));
+    }
 }
 
 TEST_CASE("A pattern made to be slow is given up") {
     const std::string value(60'000, 'a');
     const auto lookup = [&](std::string_view) { return std::optional(value); };
-    const auto result = expand("${a//*a*a*a*a*a*b/c}", lookup);
-    REQUIRE_FALSE(result);
-    REQUIRE(result.error().message.contains("too long"));
+    for (const Dialect dialect : {Dialect::buildah, Dialect::buildkit}) {
+        const auto result = expand("${a//*a*a*a*a*a*b/c}", lookup, {.dialect = dialect});
+        REQUIRE_FALSE(result);
+        REQUIRE(result.error().message.contains("too long"));
+    }
+    REQUIRE_FALSE(expand("${a%%*a*a*b}", lookup));
 }
 
 TEST_CASE("Any bytes are taken or refused, never more") {
@@ -237,6 +250,8 @@ TEST_CASE("Any bytes are taken or refused, never more") {
         }
         const auto result = expand(text, known);
         REQUIRE((!result || result->text.size() < 100'000));
-        (void)expand_words(text, known, {.escape = '`'});
+        (void)expand(text, known, {.keep_quotes = true});
+        (void)expand_words(text, known, {.escape = '`', .dialect = Dialect::buildkit});
+        (void)expand_words(text, known);
     }
 }

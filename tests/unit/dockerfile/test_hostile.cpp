@@ -38,7 +38,7 @@ std::string repeated(std::string_view text, int times) {
 TEST_CASE("Ten mebibytes of one here-document are read") {
     std::string text = "FROM scratch\nCOPY <<EOF /f\n";
     while (text.size() < std::size_t{10} << 20U) {
-        text += "a line of the document with $variables and 'quotes\n";
+        text += "a line of the document with $variables and 'quotes'\n";
     }
     const auto plan = planned(text + "EOF\n");
     REQUIRE(plan);

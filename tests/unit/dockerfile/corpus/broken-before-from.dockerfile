@@ -1,3 +1,3 @@
 ARG A
 RUN x
-FROM y
+FROM registry.example/base

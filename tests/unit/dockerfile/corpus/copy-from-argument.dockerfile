@@ -1,6 +1,6 @@
 ARG S=a
-FROM scratch AS a
-FROM scratch AS b
+FROM registry.example/base AS a
+FROM registry.example/base AS b
 FROM scratch
 ARG S
-COPY --from=$S /x /x
+COPY --from=$S /bin/sh /x

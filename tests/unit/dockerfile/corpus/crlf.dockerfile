@@ -1,5 +1,5 @@
 # escape=`
-FROM scratch
+FROM registry.example/base
 RUN a `
   b
 COPY f `

@@ -1,3 +1,3 @@
-FROM scratch
+FROM registry.example/base
 CMD ["a"] b
 RUN ["a", 'b']

@@ -1,3 +1,3 @@
-FROM nginx
-FROM scratch AS nginx
+FROM registry.example/nginx
+FROM scratch AS registry.example/nginx
 FROM 0

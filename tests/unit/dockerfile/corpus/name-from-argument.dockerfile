@@ -1,5 +1,6 @@
 ARG S=x
-FROM scratch AS stage-$S
+FROM registry.example/base AS stage-$S
 LABEL a=b
 FROM stage-x
-COPY --from=stage-$S /a /b
+ARG S
+COPY --from=stage-$S /bin/sh /b

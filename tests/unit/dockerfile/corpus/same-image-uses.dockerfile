@@ -1,6 +1,6 @@
 FROM registry.example/i AS a
-FROM --platform=linux/arm64 registry.example/i AS b
+FROM --platform=linux/amd64 registry.example/i AS b
 FROM registry.example/i
-COPY --from=registry.example/i /x /x
-COPY --from=a /x /x
+COPY --from=registry.example/i /bin/sh /x
+COPY --from=a /bin/sh /x
 RUN --mount=type=bind,from=b,target=/b x

@@ -2,9 +2,7 @@ FROM scratch AS one
 ONBUILD ARG V=1
 ONBUILD ENV W=$V
 FROM one AS two
-ONBUILD COPY <<EOF $W /d/
-text
-EOF
+ONBUILD COPY f /d/$W
 FROM two AS three
 LABEL w=$W
 FROM three

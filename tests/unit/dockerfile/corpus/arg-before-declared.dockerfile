@@ -1,0 +1,4 @@
+FROM registry.example/base
+ENV E=[$A]
+ARG A=1
+ENV F=[$A]

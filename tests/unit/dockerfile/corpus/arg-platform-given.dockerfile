@@ -1,0 +1,3 @@
+FROM registry.example/base:$TARGETARCH
+ARG TARGETARCH
+ENV E=$TARGETARCH

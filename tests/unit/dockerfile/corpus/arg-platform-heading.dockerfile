@@ -1,0 +1,2 @@
+ARG TAG=v$TARGETARCH
+FROM registry.example/base:$TAG

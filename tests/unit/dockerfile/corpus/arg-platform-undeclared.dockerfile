@@ -1,0 +1,2 @@
+FROM registry.example/base
+ENV E="[$TARGETPLATFORM][$BUILDARCH]"

@@ -1,0 +1,4 @@
+﻿# escape=`
+FROM registry.example/base
+RUN a `
+ b

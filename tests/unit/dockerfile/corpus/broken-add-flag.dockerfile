@@ -1,0 +1,2 @@
+FROM registry.example/base
+ADD --chmd=1 f /f

@@ -1,0 +1,2 @@
+FROM registry.example/base
+ADD --from=registry.example/tools /bin/sh /x

@@ -1,0 +1,2 @@
+FROM registry.example/base
+ADD git@registry.example:a/b.git /d/

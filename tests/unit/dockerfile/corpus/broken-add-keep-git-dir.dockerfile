@@ -1,0 +1,2 @@
+FROM registry.example/base
+ADD --keep-git-dir=true f /f

@@ -1,0 +1,2 @@
+ARG BUILDPLATFORM=linux/mips
+FROM registry.example/base

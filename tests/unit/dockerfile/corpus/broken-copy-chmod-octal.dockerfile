@@ -1,0 +1,2 @@
+FROM registry.example/base
+COPY --chmod=0789 f /f

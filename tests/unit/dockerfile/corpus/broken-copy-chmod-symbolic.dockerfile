@@ -1,0 +1,2 @@
+FROM registry.example/base
+COPY --chmod=u+x f /f

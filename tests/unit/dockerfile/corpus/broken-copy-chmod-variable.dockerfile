@@ -1,0 +1,3 @@
+FROM registry.example/base
+ARG M=rwx
+COPY --chmod=$M f /f

@@ -1,0 +1,2 @@
+FROM registry.example/base
+COPY --link=maybe f /f

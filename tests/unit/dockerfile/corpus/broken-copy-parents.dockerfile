@@ -1,0 +1,2 @@
+FROM registry.example/base
+COPY --parents f /f

@@ -1,0 +1,2 @@
+FROM registry.example/base
+COPY https://registry.example/f /f

@@ -1,0 +1,2 @@
+# escape= 
+FROM registry.example/base

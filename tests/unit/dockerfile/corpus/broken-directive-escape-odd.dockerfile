@@ -1,0 +1,2 @@
+# escape=x
+FROM registry.example/base

@@ -1,0 +1,3 @@
+FROM registry.example/base
+ARG A=1
+ENV X=${A#}

@@ -1,0 +1,3 @@
+FROM registry.example/base
+ARG A=abc
+ENV X=${A:1}

@@ -1,0 +1,2 @@
+FROM registry.example/base
+HEALTHCHECK --interval=5 CMD a

@@ -1,0 +1,2 @@
+FROM registry.example/base
+HEALTHCHECK --start-period=-1s CMD a

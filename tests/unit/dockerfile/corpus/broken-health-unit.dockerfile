@@ -1,0 +1,2 @@
+FROM registry.example/base
+HEALTHCHECK --timeout=5sec CMD a

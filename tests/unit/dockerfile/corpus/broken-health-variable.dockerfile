@@ -1,0 +1,3 @@
+FROM registry.example/base
+ARG I=5s
+HEALTHCHECK --interval=$I CMD a

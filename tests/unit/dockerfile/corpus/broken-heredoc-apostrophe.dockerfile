@@ -1,0 +1,4 @@
+FROM registry.example/base
+COPY <<EOF /x
+it's
+EOF

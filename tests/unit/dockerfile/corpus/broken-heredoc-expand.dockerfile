@@ -1,0 +1,4 @@
+FROM registry.example/base
+COPY <<EOF /a
+${x
+EOF

@@ -1,0 +1,5 @@
+FROM registry.example/base
+COPY <<A <<B /d/
+a
+A
+b

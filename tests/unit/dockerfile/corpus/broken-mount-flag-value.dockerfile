@@ -1,0 +1,2 @@
+FROM registry.example/base
+RUN --mount=type=bind,target=/m,ro=true a

@@ -1,0 +1,2 @@
+FROM registry.example/base
+RUN --mount=type=secret,id=a,required=maybe b

@@ -1,0 +1,2 @@
+FROM registry.example/base
+RUN --mount=type=tmpfs,target=/t,size=1m a

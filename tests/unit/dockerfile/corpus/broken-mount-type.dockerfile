@@ -1,0 +1,2 @@
+FROM registry.example/base
+RUN --mount=type=volume,target=/v a

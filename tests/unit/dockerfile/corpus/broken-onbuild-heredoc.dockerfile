@@ -1,0 +1,5 @@
+FROM scratch AS one
+ONBUILD COPY <<EOF /d/
+text
+EOF
+FROM one

@@ -1,0 +1,3 @@
+FROM registry.example/base AS a
+BUILD x
+FROM registry.example/base

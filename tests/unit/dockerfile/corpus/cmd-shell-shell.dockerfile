@@ -1,0 +1,5 @@
+FROM registry.example/base
+SHELL ["/bin/bash", "-ec"]
+CMD a b
+ENTRYPOINT c
+RUN d

@@ -1,0 +1,4 @@
+FROM registry.example/base
+CMD a
+CMD ["b"]
+ENTRYPOINT ["e"]

@@ -1,0 +1,6 @@
+FROM registry.example/base
+RUN a \
+# in between
+  # indented
+  b \
+#last

@@ -1,0 +1,5 @@
+FROM registry.example/base
+ENV LONG=abc\
+def
+ENV MORE="a \
+   b"

@@ -1,0 +1,3 @@
+FROM registry.example/base
+ENV D=/d
+COPY f ${D}/

@@ -1,0 +1,4 @@
+FROM scratch AS a
+COPY f /f
+FROM scratch
+COPY --from=a f /g

@@ -1,0 +1,4 @@
+FROM registry.example/base
+WORKDIR /w
+COPY f .
+COPY g sub/

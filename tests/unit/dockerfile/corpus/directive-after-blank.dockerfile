@@ -1,0 +1,5 @@
+
+# escape=`
+FROM registry.example/base
+RUN a \
+ b

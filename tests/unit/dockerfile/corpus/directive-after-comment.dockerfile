@@ -1,0 +1,5 @@
+# a comment
+# escape=`
+FROM registry.example/base
+RUN a \
+ b

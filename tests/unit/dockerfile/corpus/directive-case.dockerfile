@@ -1,0 +1,4 @@
+#ESCAPE = `
+FROM registry.example/base
+RUN a `
+ b

@@ -1,0 +1,3 @@
+# syntax=x
+# escape=zz
+FROM registry.example/base

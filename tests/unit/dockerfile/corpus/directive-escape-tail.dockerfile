@@ -1,0 +1,4 @@
+# escape=\ and more
+FROM registry.example/base
+RUN a \
+ b

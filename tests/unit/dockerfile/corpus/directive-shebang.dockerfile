@@ -1,0 +1,5 @@
+#!/usr/bin/env slipway
+# escape=`
+FROM registry.example/base
+RUN a \
+ b

@@ -1,0 +1,3 @@
+# syntax=one
+# syntax=two
+FROM registry.example/base

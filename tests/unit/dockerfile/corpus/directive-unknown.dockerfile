@@ -1,0 +1,5 @@
+# magic=on
+# escape=`
+FROM registry.example/base
+RUN a \
+ b

@@ -1,0 +1,3 @@
+FROM registry.example/base AS a
+RUN x
+FROM a

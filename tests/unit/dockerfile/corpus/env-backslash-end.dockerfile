@@ -1,0 +1,2 @@
+FROM registry.example/base
+ENV A="b\c" B=b\c C='b\c'

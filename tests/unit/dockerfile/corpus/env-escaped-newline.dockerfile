@@ -1,0 +1,4 @@
+FROM registry.example/base
+ENV A=a\
+b C="x\
+y"

@@ -1,0 +1,3 @@
+FROM registry.example/base
+ENV N=X
+ENV $N=1

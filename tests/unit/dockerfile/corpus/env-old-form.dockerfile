@@ -1,0 +1,5 @@
+FROM registry.example/base
+ENV A some text with  blanks
+ENV B "quoted text"
+ENV C   $A!
+ENV D	tab

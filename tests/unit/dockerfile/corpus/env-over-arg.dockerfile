@@ -1,0 +1,5 @@
+FROM registry.example/base
+ARG A=arg
+ENV A=env
+ARG A=again
+LABEL a=$A

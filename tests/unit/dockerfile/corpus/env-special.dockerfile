@@ -1,0 +1,2 @@
+FROM registry.example/base
+ENV A=$@ B=$* C=$# D=$? E=$- F=$!

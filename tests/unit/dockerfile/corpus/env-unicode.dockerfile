@@ -1,0 +1,2 @@
+FROM registry.example/base
+ENV GRÜN=ü B="日本" C=$GRÜN

@@ -1,0 +1,3 @@
+# escape=`
+FROM registry.example/base
+ENV A=a`b B="`$x" C=\$x

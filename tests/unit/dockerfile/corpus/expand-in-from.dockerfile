@@ -1,0 +1,2 @@
+ARG V=v30
+FROM registry.example/base:${V#v}

@@ -1,0 +1,4 @@
+FROM registry.example/base
+ARG NOPE
+LABEL a=b
+EXPOSE 80 $NOPE

@@ -1,0 +1,2 @@
+FROM registry.example/base:1
+LABEL a=b

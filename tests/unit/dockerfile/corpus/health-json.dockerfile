@@ -1,0 +1,2 @@
+FROM registry.example/base
+HEALTHCHECK CMD ["a", "b"]

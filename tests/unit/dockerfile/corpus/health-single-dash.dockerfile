@@ -1,0 +1,2 @@
+FROM registry.example/base
+HEALTHCHECK CMD --interval=5s a

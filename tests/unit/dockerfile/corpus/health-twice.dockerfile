@@ -1,0 +1,3 @@
+FROM registry.example/base
+HEALTHCHECK CMD a
+HEALTHCHECK --retries=1 cmd b

@@ -1,0 +1,4 @@
+FROM registry.example/base
+ADD <<f.txt /d/
+x
+f.txt

@@ -1,0 +1,7 @@
+FROM registry.example/base
+COPY <<'EOF' /x
+it's
+EOF
+RUN <<EOF
+it's
+EOF

@@ -1,0 +1,3 @@
+FROM registry.example/base
+RUN echo it's <<EOF
+LABEL a=b

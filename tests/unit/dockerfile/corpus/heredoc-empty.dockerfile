@@ -1,0 +1,4 @@
+FROM registry.example/base
+COPY <<E /x
+E
+RUN a

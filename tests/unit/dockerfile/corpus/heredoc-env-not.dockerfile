@@ -1,0 +1,3 @@
+FROM registry.example/base
+ENV A=<<EOF
+LABEL a=b

@@ -1,0 +1,3 @@
+FROM registry.example/base
+RUN ["sh", "<<EOF"]
+LABEL a=b

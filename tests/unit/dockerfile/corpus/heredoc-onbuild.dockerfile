@@ -1,0 +1,5 @@
+FROM registry.example/base
+ONBUILD RUN <<EOF
+a
+EOF
+LABEL a=b

@@ -1,0 +1,4 @@
+FROM registry.example/base
+RUN 3<<EOF cat
+x
+EOF

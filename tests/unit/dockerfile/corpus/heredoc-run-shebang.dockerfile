@@ -1,0 +1,5 @@
+FROM registry.example/base
+RUN <<EOF
+#!/usr/bin/python3
+print("x")
+EOF

@@ -1,0 +1,6 @@
+FROM registry.example/base
+RUN <<EOF
+a
+b $x
+EOF
+RUN b

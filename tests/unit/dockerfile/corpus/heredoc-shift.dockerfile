@@ -1,0 +1,3 @@
+FROM registry.example/base
+RUN echo $((1<<2)) && a
+LABEL a=b

@@ -1,0 +1,5 @@
+FROM registry.example/base
+RUN <<-EOF
+	a
+		b
+	EOF

@@ -1,0 +1,5 @@
+FROM registry.example/base
+CMD ["a"]
+ENTRYPOINT ["b"]
+CMD []
+ENTRYPOINT []

@@ -1,0 +1,3 @@
+FROM registry.example/base
+CMD ['a', 'b']
+ENTRYPOINT ['x']

@@ -1,0 +1,3 @@
+FROM registry.example/base
+RUN -- a --b
+RUN a --mount=x

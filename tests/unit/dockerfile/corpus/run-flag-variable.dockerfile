@@ -1,0 +1,3 @@
+FROM registry.example/base
+ARG N=none
+RUN --network=$N a

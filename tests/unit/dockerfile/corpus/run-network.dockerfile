@@ -1,0 +1,4 @@
+FROM registry.example/base
+RUN --network=default a
+RUN --network=none b
+RUN --network=host c

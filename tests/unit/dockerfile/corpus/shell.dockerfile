@@ -1,0 +1,3 @@
+FROM registry.example/base
+SHELL ["/bin/sh", "-x", "-c"]
+RUN a

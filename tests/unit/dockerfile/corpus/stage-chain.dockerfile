@@ -1,0 +1,10 @@
+FROM scratch AS a
+LABEL a=1
+ENV A=1
+FROM a AS b
+ENV B=${A}2
+FROM b AS c
+USER u
+FROM c
+WORKDIR /w
+ENV C=$A$B

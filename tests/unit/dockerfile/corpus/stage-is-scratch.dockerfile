@@ -1,0 +1,3 @@
+FROM registry.example/base AS scratch
+FROM scratch
+COPY f /f

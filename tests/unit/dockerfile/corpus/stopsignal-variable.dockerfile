@@ -1,0 +1,3 @@
+FROM registry.example/base
+ARG S=SIGINT
+STOPSIGNAL $S

@@ -1,0 +1,4 @@
+FROM registry.example/base
+STOPSIGNAL 9
+STOPSIGNAL sigusr1
+STOPSIGNAL RTMIN+3

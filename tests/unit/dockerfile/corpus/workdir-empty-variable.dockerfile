@@ -1,0 +1,4 @@
+FROM registry.example/base
+ARG W
+WORKDIR /a
+WORKDIR $W

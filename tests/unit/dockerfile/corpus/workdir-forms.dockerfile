@@ -1,0 +1,7 @@
+FROM registry.example/base
+WORKDIR wa
+WORKDIR b/../c
+WORKDIR /x/./y/
+WORKDIR "/with blank"
+WORKDIR ~
+WORKDIR z//y/

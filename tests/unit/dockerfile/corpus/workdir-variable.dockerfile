@@ -1,0 +1,3 @@
+FROM registry.example/base
+ENV H=/home
+WORKDIR $H/${U:-u}
