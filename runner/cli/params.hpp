@@ -75,6 +75,9 @@ struct Resolve {
     std::string platform;
     std::map<std::string, std::string> base_image_overrides;
     bool list_context = false; ///< say every path of the context that the ignore file leaves
+    std::string lint = "warn"; ///< off, warn, error
+    std::string report;        ///< text, json, sarif: a report instead of frames; empty = none
+    bool offline = false;      ///< only with a report: no registry is asked, and no plan is left
     Registry registry;
     int retries = 3;
 };

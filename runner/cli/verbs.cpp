@@ -71,6 +71,8 @@ void bind(OptionTable& table, Resolve& resolve) {
     table.pairs("base-image-override", resolve.base_image_overrides,
                 "build on B wherever the Dockerfile says A", "A=B");
     table.flag("list-context", resolve.list_context, "print every path of the context that is not ignored");
+    table.choice("lint", resolve.lint, {"off", "warn", "error"},
+                 "checks over the Dockerfile (docs/lint.md): what they find is told, or fails the step");
 }
 
 void bind(OptionTable& table, Build& build) {
@@ -237,10 +239,15 @@ Result<Invocation> parse_verb(const Verb& verb, const std::vector<std::string>& 
         Resolve resolve;
         parser.common();
         bind(table, resolve);
+        table.choice("report", resolve.report, {"text", "json", "sarif"},
+                     "write the checks' report to standard output, instead of frames");
+        table.flag("offline", resolve.offline, "with --report: ask no registry, leave no plan");
         parser.registry(resolve.registry);
         table.number("retries", resolve.retries, 0, 100, "further tries after a transient failure");
         TRY(parser.parse(rest, environment));
-        return finish(parser, resolve, {});
+        return finish(parser, resolve,
+                      resolve.offline && resolve.report.empty() ? Status(need("report", "text, json or sarif"))
+                                                                : Status());
     }
     if (verb.name == "build") {
         Build build;

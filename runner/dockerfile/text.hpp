@@ -1,4 +1,4 @@
-// Small text helpers of the room: blanks as Dockerfiles mean them, case, likely misspellings. Internal.
+// Small text helpers for this room and lint: blanks as Dockerfiles mean them, case, likely misspellings.
 #pragma once
 
 #include <cstddef>

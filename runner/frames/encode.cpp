@@ -169,6 +169,22 @@ class Writer {
 struct Members {
     Writer& json;
 
+    void where(const std::optional<Where>& place) const {
+        if (!place) {
+            return;
+        }
+        json.object("where");
+        json.text("file", place->file);
+        if (place->line > 0) {
+            json.number("line", place->line);
+        }
+        if (place->column > 0) {
+            json.number("column", place->column);
+        }
+        json.text_if("quote", place->quote);
+        json.close();
+    }
+
     void operator()(const Hello& hello) const {
         json.number("protocol", hello.protocol);
         json.text("version", hello.version);
@@ -250,6 +266,8 @@ struct Members {
         json.text("code", warning.code);
         json.text("message", warning.message);
         json.text_if("hint", warning.hint);
+        json.text_if("rule", warning.rule);
+        where(warning.where);
     }
     void operator()(const Image& image) const {
         json.text("id", image.id);
@@ -285,18 +303,7 @@ struct Members {
         json.text("message", error.message);
         json.text_if("cause", error.cause);
         json.text_if("hint", error.hint);
-        if (error.where) {
-            json.object("where");
-            json.text("file", error.where->file);
-            if (error.where->line > 0) {
-                json.number("line", error.where->line);
-            }
-            if (error.where->column > 0) {
-                json.number("column", error.where->column);
-            }
-            json.text_if("quote", error.where->quote);
-            json.close();
-        }
+        where(error.where);
         json.number("exit", error.exit);
         json.number("child_exit", error.child_exit);
     }

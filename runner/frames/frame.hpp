@@ -146,6 +146,8 @@ struct Warning {
     std::string code{};
     std::string message{};
     std::string hint{}; ///< may be empty
+    std::string rule{}; ///< of docs/lint.md; may be empty
+    std::optional<Where> where{};
 };
 
 struct BaseImage {

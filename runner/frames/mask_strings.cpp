@@ -30,7 +30,12 @@ struct Strings {
     void operator()(Log& log) const { all(log.text); }
     void operator()(Progress& progress) const { all(progress.what, progress.id); }
     void operator()(Heartbeat&) const {}
-    void operator()(Warning& warning) const { all(warning.code, warning.message, warning.hint); }
+    void operator()(Warning& warning) const {
+        all(warning.code, warning.message, warning.hint, warning.rule);
+        if (warning.where) {
+            all(warning.where->file, warning.where->quote);
+        }
+    }
     void operator()(Image& image) const {
         all(image.id, image.digest, image.config_digest, image.media_type, image.platform);
         for (BaseImage& base : image.base_images) {

@@ -217,10 +217,23 @@ void Renderer::Impl::phase(const ReadFrame& frame, FrameTime now) {
 }
 
 void Renderer::Impl::warning(const ReadFrame& frame) {
+    const std::string rule = clean(frame.text("rule"));
     page.row("  " + head(Tone::caution, page.marks().caution),
-             page.paint(Tone::caution, clean(frame.text("code"))) + ": " + clean(frame.text("message")));
+             page.paint(Tone::caution, rule.empty() ? clean(frame.text("code")) : rule) + ": " +
+                 clean(frame.text("message")));
+    place(frame);
     note("hint", frame.text("hint"));
     section = 0;
+}
+
+void Renderer::Impl::place(const ReadFrame& frame) {
+    if (const std::string file = clean(frame.text("where.file")); !file.empty()) {
+        const std::int64_t number = frame.integer("where.line").value_or(0);
+        const std::int64_t column = frame.integer("where.column").value_or(0);
+        note("at", file + (number > 0 ? std::format(":{}", number) : "") +
+                       (number > 0 && column > 0 ? std::format(":{}", column) : ""));
+        quote(frame.text("where.quote"), number, column);
+    }
 }
 
 void Renderer::Impl::note(std::string_view name, std::string_view text) {
@@ -245,13 +258,7 @@ void Renderer::Impl::error(const ReadFrame& frame) {
     page.row("  " + head(Tone::bad, page.marks().bad),
              page.paint(Tone::bad, last_error_code) + ": " +
                  page.paint(Tone::strong, clean(frame.text("message"))));
-    if (const std::string file = clean(frame.text("where.file")); !file.empty()) {
-        const std::int64_t number = frame.integer("where.line").value_or(0);
-        const std::int64_t column = frame.integer("where.column").value_or(0);
-        note("at", file + (number > 0 ? std::format(":{}", number) : "") +
-                       (number > 0 && column > 0 ? std::format(":{}", column) : ""));
-        quote(frame.text("where.quote"), number, column);
-    }
+    place(frame);
     note("cause", frame.text("cause"));
     note("hint", frame.text("hint"));
     section = 0;

@@ -130,6 +130,8 @@ struct Renderer::Impl {
 
     /// One of the named texts below a warning or error; each line of it on its own.
     void note(std::string_view name, std::string_view text);
+    /// The member `where`, with the line quoted.
+    void place(const ReadFrame& frame);
     void error(const ReadFrame& frame);
 
     /// The line of the Dockerfile with a caret below the column (1-based, in bytes).

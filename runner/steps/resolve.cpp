@@ -7,6 +7,7 @@
 #include "registry/reference.hpp"
 #include "steps/access.hpp"
 #include "steps/resolve_parts.hpp"
+#include "steps/resolve_report.hpp"
 #include "steps/steps.hpp"
 
 #include <algorithm>
@@ -192,10 +193,13 @@ std::string digests_result(const std::vector<handoff::BaseImage>& images) {
 
 } // namespace
 
-Result<handoff::Plan> resolve(const cli::Resolve& params, const handoff::Source& source, Step& step) {
+Result<handoff::Plan> resolve(const cli::Resolve& params, const handoff::Source& source, Step& step,
+                              lint::Findings* findings) {
     const fs::path root = params.source.empty() ? fs::path(source.directory) : params.source;
     step.hello("resolve the Dockerfile in " + root.string());
-    TRY(handoff::forget_from(step.state, "plan"));
+    if (!params.offline) {
+        TRY(handoff::forget_from(step.state, "plan"));
+    }
     handoff::Plan plan;
     Warnings warnings(step, plan.warnings);
     TRY_ASSIGN(const SourceTree tree, open_source_tree(root, params.context));
@@ -204,17 +208,21 @@ Result<handoff::Plan> resolve(const cli::Resolve& params, const handoff::Source&
 
     TRY_ASSIGN(auto args, build_args(params));
     const std::string platform = params.platform.empty() ? host_platform() : params.platform;
-    TRY_ASSIGN(const dockerfile::BuildPlan parsed,
-               dockerfile::plan(file, {.build_args = {args.begin(), args.end()},
-                                       .target = params.target,
-                                       .platform = platform,
-                                       .build_platform = host_platform(),
-                                       .predefined = predefined_args()}));
+    auto planned = dockerfile::plan(file, {.build_args = {args.begin(), args.end()},
+                                           .target = params.target,
+                                           .platform = platform,
+                                           .build_platform = host_platform(),
+                                           .predefined = predefined_args()});
+    const lint::Options checks{.build_args = args};
+    TRY(tell_findings(params.lint, file, planned ? &*planned : nullptr, checks, step, findings));
+    TRY_ASSIGN(const dockerfile::BuildPlan parsed, std::move(planned));
     for (const dockerfile::PlanWarning& warning : parsed.warnings) {
-        warnings.add(warning.code,
-                     warning.line > 0 ? std::format("{}:{}: {}", found.path, warning.line, warning.message)
-                                      : warning.message,
-                     warning.hint);
+        // Their frames came with the findings.
+        plan.warnings.push_back(
+            {.code = warning.code,
+             .message = warning.line > 0 ? std::format("{}:{}: {}", found.path, warning.line, warning.message)
+                                         : warning.message,
+             .hint = warning.hint});
     }
 
     describe(parsed, plan);
@@ -225,8 +233,10 @@ Result<handoff::Plan> resolve(const cli::Resolve& params, const handoff::Source&
     plan.platform = platform;
     plan.build_args = std::move(args);
     TRY(examine_context(tree, file, parsed, params.list_context, plan, warnings, step));
-    // The lint's findings belong here: the file is planned, the context known, no registry asked yet.
 
+    if (params.offline) {
+        return plan;
+    }
     if (!parsed.images.empty()) {
         TRY_ASSIGN(const registry::Options options, registry_options(params.registry, params.retries, step));
         std::uint64_t done = 0;

@@ -8,6 +8,10 @@
 #include "handoff/values.hpp"
 #include "steps/step.hpp"
 
+namespace slipway::lint {
+struct Findings;
+}
+
 namespace slipway::steps {
 
 /// The source as a clean tree in `params.into` (or <state>/source).
@@ -16,7 +20,9 @@ Result<handoff::Source> fetch(const cli::Fetch& params, Step& step);
 
 /// The Dockerfile found, understood and its bases pinned. `source` names the tree unless params.source does.
 /// Results: BASE_IMAGES_DIGESTS.
-Result<handoff::Plan> resolve(const cli::Resolve& params, const handoff::Source& source, Step& step);
+/// What the checks of lint/ find is told in frames, or put into `findings` where a report is asked for.
+Result<handoff::Plan> resolve(const cli::Resolve& params, const handoff::Source& source, Step& step,
+                              lint::Findings* findings = nullptr);
 
 /// The image as a layout below the hand-off directory.
 Result<handoff::Image> build(const cli::Build& params, const handoff::Plan& plan, Step& step);

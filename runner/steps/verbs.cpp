@@ -5,6 +5,7 @@
 #include "handoff/files.hpp"
 #include "steps/inspect.hpp"
 #include "steps/output.hpp"
+#include "steps/resolve_report.hpp"
 #include "steps/steps.hpp"
 
 #include <algorithm>
@@ -141,6 +142,12 @@ int run_steps(std::string_view name, const cli::Invocation& invocation, const Pa
     return runner(params);
 }
 
+int run_report(const cli::Invocation& invocation, const cli::Resolve& resolve, const StopToken& stop) {
+    log::set_level(invocation.common.log_level);
+    const auto state = open_state(invocation.common);
+    return state ? report_resolve(invocation.common, resolve, state->path, stop) : report(state.error());
+}
+
 /// One line that no terminal takes for commands: what a caller typed comes back in errors.
 std::string printable(std::string text) {
     std::ranges::replace_if(text, [](unsigned char c) { return c < 0x20 || c == 0x7f; }, ' ');
@@ -190,16 +197,18 @@ int refuse(std::string_view verb, const Error& error) {
 
 int run_verb(const cli::Invocation& invocation, const StopToken& stop) {
     return std::visit(
-        Overloaded{
-            [](const cli::Help& help) { return print(help.text); },
-            [](const cli::Version& version) { return print_version(version); },
-            [](const cli::Doctor& doctor) { return run_doctor(doctor); },
-            [](const cli::Frames& frames) { return run_frames(frames); },
-            [&](const cli::Fetch& fetch) { return run_steps("fetch", invocation, fetch, stop); },
-            [&](const cli::Resolve& resolve) { return run_steps("resolve", invocation, resolve, stop); },
-            [&](const cli::Build& build) { return run_steps("build", invocation, build, stop); },
-            [&](const cli::Push& push) { return run_steps("push", invocation, push, stop); },
-            [&](const cli::Run& run) { return run_steps("run", invocation, run, stop); }},
+        Overloaded{[](const cli::Help& help) { return print(help.text); },
+                   [](const cli::Version& version) { return print_version(version); },
+                   [](const cli::Doctor& doctor) { return run_doctor(doctor); },
+                   [](const cli::Frames& frames) { return run_frames(frames); },
+                   [&](const cli::Fetch& fetch) { return run_steps("fetch", invocation, fetch, stop); },
+                   [&](const cli::Resolve& resolve) {
+                       return resolve.report.empty() ? run_steps("resolve", invocation, resolve, stop)
+                                                     : run_report(invocation, resolve, stop);
+                   },
+                   [&](const cli::Build& build) { return run_steps("build", invocation, build, stop); },
+                   [&](const cli::Push& push) { return run_steps("push", invocation, push, stop); },
+                   [&](const cli::Run& run) { return run_steps("run", invocation, run, stop); }},
         invocation.verb);
 }
 

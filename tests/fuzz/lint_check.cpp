@@ -1,0 +1,31 @@
+// Whatever parses can be checked, planned or not, and reported in every form.
+#include "dockerfile/parse.hpp"
+#include "dockerfile/plan.hpp"
+#include "lint/lint.hpp"
+#include "lint/report.hpp"
+
+#include <cstdint>
+#include <cstdlib>
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    using namespace slipway;
+    const auto file = dockerfile::parse({reinterpret_cast<const char*>(data), size}, "Dockerfile");
+    if (!file) {
+        return 0;
+    }
+    const auto plan = dockerfile::plan(*file, {});
+    lint::Options options;
+    options.ignored = [](std::string_view path) { return path.size() % 2 == 0; };
+    const auto found = lint::check(*file, plan ? &*plan : nullptr, options);
+    for (const lint::Finding& finding : found.list) {
+        const auto line = static_cast<std::size_t>(finding.where.line);
+        if (finding.message.empty() || finding.where.line < 0 || line > file->line_starts.size()) {
+            std::abort();
+        }
+    }
+    if (lint::text_report(found, {}).empty() || lint::json_report(found, {}).empty() ||
+        lint::sarif_report(found, {}).empty()) {
+        std::abort();
+    }
+    return 0;
+}
