@@ -19,7 +19,6 @@ from pathlib import Path
 import pytest
 import servers
 import stream
-from conftest import BINARY
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "hostile"))
 
@@ -75,7 +74,8 @@ def zip64(files):
     count, size, offset = struct.unpack("<HII", raw[end + 10:end + 20])
     record = struct.pack("<4sQHHIIQQQQ", b"PK\x06\x06", 44, 45, 45, 0, 0, count, count, size, offset)
     locator = struct.pack("<4sIQI", b"PK\x06\x07", 0, end, 1)
-    return raw[:end] + record + locator + struct.pack("<4sHHHHIIH", b"PK\x05\x06", 0, 0, 0xffff, 0xffff, 0xffffffff, 0xffffffff, 0)
+    short_end = struct.pack("<4sHHHHIIH", b"PK\x05\x06", 0, 0, 0xffff, 0xffff, 0xffffffff, 0xffffffff, 0)
+    return raw[:end] + record + locator + short_end
 
 
 FILES = {"Dockerfile": DOCKERFILE, "a": b"data\n", "deep/er/b": b"x" * 100_000}
@@ -113,9 +113,11 @@ def digest(content):
 
 
 @pytest.mark.parametrize("pack, what", [
-    (lambda: PLAIN, "a tar"), (lambda: tar(FILES, form=tarfile.GNU_FORMAT), "a tar"), (lambda: tar(FILES, form=tarfile.USTAR_FORMAT), "a tar"),
+    (lambda: PLAIN, "a tar"), (lambda: tar(FILES, form=tarfile.GNU_FORMAT), "a tar"),
+    (lambda: tar(FILES, form=tarfile.USTAR_FORMAT), "a tar"),
     (lambda: gzip.compress(PLAIN), "gzip"), (lambda: bz2.compress(PLAIN), "bzip2"), (lambda: lzma.compress(PLAIN), "xz"),
-    (lambda: zipped(FILES), "a zip"), (lambda: zipped(FILES, zipfile.ZIP_STORED), "a zip"), (lambda: zipped(FILES, zipfile.ZIP_BZIP2), "a zip"),
+    (lambda: zipped(FILES), "a zip"), (lambda: zipped(FILES, zipfile.ZIP_STORED), "a zip"),
+    (lambda: zipped(FILES, zipfile.ZIP_BZIP2), "a zip"),
     (lambda: zipped(FILES, zipfile.ZIP_LZMA), "a zip"), (lambda: streamed_zip(FILES), "a zip"), (lambda: zip64(FILES), "a zip"),
     (lambda: gzip.compress(PLAIN[:5000]) + gzip.compress(PLAIN[5000:]) + b"trailing", "gzip")])
 def test_archives_are_known_by_their_content(slipway, archive, pack, what):
@@ -141,7 +143,9 @@ def test_dockerfile_only_takes_whatever_text_there_is(slipway, archive):
 
 
 def test_times_and_permissions_are_the_archives(slipway, archive):
-    slipway("fetch", f"--archive={archive(make_archives.tar('a', make_archives.entry('run', mode=0o777), make_archives.entry('d', kind=tarfile.DIRTYPE, mode=0o750), 'd/x'))}").succeeded()
+    content = make_archives.tar("a", make_archives.entry("run", mode=0o777),
+                                make_archives.entry("d", kind=tarfile.DIRTYPE, mode=0o750), "d/x")
+    slipway("fetch", f"--archive={archive(content)}").succeeded()
     root = slipway.state / "source"
     for path, mode in (("a", 0o644), ("run", 0o755), ("d", 0o750)):
         found = (root / path).stat()
@@ -193,11 +197,11 @@ def test_a_hostile_archive_is_contained(slipway, archive, canary, name):
     target.mkdir()
     (target / "old").write_text("left by an earlier build")
     path = archive(case.make())
-    # Pytest's own directories are below the canary's, too.
     done = slipway("fetch", f"--archive={path}", *case.options)
 
     after = canary.stat()
-    assert (after.st_ino, after.st_mode, after.st_nlink, after.st_mtime_ns) == (before.st_ino, before.st_mode, 1, before.st_mtime_ns)
+    for member in ("st_ino", "st_mode", "st_nlink", "st_mtime_ns"):
+        assert getattr(after, member) == getattr(before, member), member
     assert canary.read_text() == "alive\n" and sorted(os.listdir(canary.parent)) == beside
     assert sorted(os.listdir(slipway.state)) == ["source"] + (["source.json"] if case.refusal is None else [])
     if case.refusal is None:
@@ -250,16 +254,16 @@ def test_the_declared_type_and_name_do_not_matter(slipway, files):
     assert [progress for progress in done.of("progress") if progress["id"] == "archive"]
 
 
-def test_a_signed_url_is_never_shown(slipway, files, tmp_path):
+def test_a_signed_url_is_never_shown(slipway, files):
     files.put("/a.tgz", PLAIN)
     url = files.sign("/a.tgz")
-    log = tmp_path / "log"
-    done = slipway("fetch", f"--archive={files.redirect('/latest', url)}", f"--log-archive={log}").succeeded()
-    done = slipway("fetch", f"--archive={url}").succeeded()
     signature = url.rsplit("=", 1)[1].encode()
-    assert signature not in done.out + done.err + (slipway.state / "source.json").read_bytes()
+    for source in (files.redirect("/latest", url), url):
+        done = slipway("fetch", f"--archive={source}").succeeded()
+        assert signature not in done.out + done.err + (slipway.state / "source.json").read_bytes()
     assert done.results["url"] == f"{files.url}/a.tgz"
-    for broken in (url.replace("http://", "http://a b@"), url + " x", url.replace("http:", "ftp:"), url.replace("127", "no such")):
+    for broken in (url.replace("http://", "http://a b@"), url + " x", url.replace("http:", "ftp:"),
+                   url.replace("127", "no such")):
         done = slipway("fetch", f"--archive={broken}").failed("usage")
         assert signature not in done.out + done.err, broken
 
@@ -433,4 +437,4 @@ def test_run_takes_an_archive(slipway, archive, fake_buildah):
     done = slipway.plain("run", f"--archive={path}", f"--state={slipway.state}", "--output=frames", f"--work={slipway.work}",
                          "--skip", f"--buildah={fake_buildah(do='exit', status=7)}")
     assert b'"step":"resolve","kind":"end","end":{"status":"succeeded"' in done.out, done.out[-2000:]
-    assert BINARY and b'"step":"build","kind":"hello"' in done.out
+    assert b'"step":"build","kind":"hello"' in done.out
