@@ -23,6 +23,7 @@ import stream
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "hostile"))
 
 import make_archives  # noqa: E402
+import packing  # noqa: E402
 
 DOCKERFILE = b"# syntax=docker/dockerfile:1\n\nFROM scratch\nCOPY a /a\n"
 CANARY = Path(make_archives.CANARY)
@@ -143,13 +144,13 @@ def test_dockerfile_only_takes_whatever_text_there_is(slipway, archive):
 
 
 def test_times_and_permissions_are_the_archives(slipway, archive):
-    content = make_archives.tar("a", make_archives.entry("run", mode=0o777),
-                                make_archives.entry("d", kind=tarfile.DIRTYPE, mode=0o750), "d/x")
+    content = packing.tar("a", packing.entry("run", mode=0o777),
+                                packing.entry("d", kind=tarfile.DIRTYPE, mode=0o750), "d/x")
     slipway("fetch", f"--archive={archive(content)}").succeeded()
     root = slipway.state / "source"
     for path, mode in (("a", 0o644), ("run", 0o755), ("d", 0o750)):
         found = (root / path).stat()
-        assert (found.st_mtime, stat.S_IMODE(found.st_mode)) == (make_archives.TIME, mode), path
+        assert (found.st_mtime, stat.S_IMODE(found.st_mode)) == (packing.TIME, mode), path
 
 
 def test_names_come_out_byte_by_byte(slipway, archive):
@@ -232,13 +233,13 @@ def test_devices_are_left_out_and_told(slipway, archive):
 
 def test_a_link_out_of_the_source_is_no_way_for_the_next_step(slipway, archive, tmp_path):
     (tmp_path / "secret").write_text("FROM secret\n")
-    content = make_archives.tar(make_archives.entry("Dockerfile", kind=tarfile.SYMTYPE, link=str(tmp_path / "secret")))
+    content = packing.tar(packing.entry("Dockerfile", kind=tarfile.SYMTYPE, link=str(tmp_path / "secret")))
     slipway("fetch", f"--archive={archive(content)}").succeeded()
     slipway("resolve").failed("build")
 
 
 def test_a_full_volume_is_told_and_leaves_nothing(slipway, archive, small):
-    content = archive(make_archives.tar(make_archives.entry("a", os.urandom(30_000_000))))
+    content = archive(packing.tar(packing.entry("a", os.urandom(30_000_000))))
     slipway("fetch", f"--archive={content}", f"--into={small / 'source'}").failed("resource", "outofdisk")
     assert list((small / "source").iterdir()) == []
 
