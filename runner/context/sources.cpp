@@ -62,6 +62,39 @@ struct Sources::Item {
     int line = 0;
 };
 
+Result<Sources::Item> Sources::examine(const IgnoreRules& rules, const std::string& path) const {
+    if (path.empty()) {
+        return Item{.path = path};
+    }
+    const auto excluded = rules.verdict(path);
+    Kind kind = Kind::missing;
+    const auto end = follow(context_, path, kind);
+    if (excluded.excluded && (kind != Kind::directory || !rules.enters_named(path))) {
+        return Item{.state = Item::State::nothing, .path = path, .line = excluded.line};
+    }
+    if (!end || kind == Kind::missing) {
+        return Item{.state = Item::State::dead_link, .path = end.value_or(path)};
+    }
+    if (kind != Kind::directory) {
+        const auto behind = rules.verdict(*end);
+        return Item{.state = behind.excluded ? Item::State::link_excluded : Item::State::copied,
+                    .path = *end,
+                    .line = behind.line};
+    }
+    if (!excluded.excluded) {
+        return Item{.path = *end};
+    }
+    bool any = false;
+    TRY_ASSIGN(const Tally tally, walk(context_, *end, rules, stop_, [&](std::string_view) {
+                   any = true;
+                   return false;
+               }));
+    // A walk cut short by a limit has seen nothing for certain.
+    return Item{.state = any || !tally.complete ? Item::State::copied : Item::State::nothing,
+                .path = path,
+                .line = excluded.line};
+}
+
 Result<std::vector<Finding>> Sources::copied(const std::vector<std::string>& sources,
                                              const std::vector<std::string>& excludes) const {
     IgnoreRules rules = rules_;
@@ -72,39 +105,6 @@ Result<std::vector<Finding>> Sources::copied(const std::vector<std::string>& sou
     if (rules.malformed() || rules.unread()) {
         return findings; // said where the rules were read
     }
-
-    const auto examine = [&](const std::string& path) -> Result<Item> {
-        const auto excluded = rules.verdict(path);
-        Kind kind = Kind::missing;
-        const auto end = follow(context_, path, kind);
-        if (path.empty()) {
-            return Item{.path = path};
-        }
-        if (excluded.excluded && (kind != Kind::directory || !rules.enters_named(path))) {
-            return Item{.state = Item::State::nothing, .path = path, .line = excluded.line};
-        }
-        if (!end || kind == Kind::missing) {
-            return Item{.state = Item::State::dead_link, .path = end.value_or(path)};
-        }
-        if (kind != Kind::directory) {
-            const auto behind = rules.verdict(*end);
-            return Item{.state = behind.excluded ? Item::State::link_excluded : Item::State::copied,
-                        .path = *end,
-                        .line = behind.line};
-        }
-        if (!excluded.excluded) {
-            return Item{.path = *end};
-        }
-        bool any = false;
-        TRY_ASSIGN(const Tally tally, walk(context_, *end, rules, stop_, [&](std::string_view) {
-                       any = true;
-                       return false;
-                   }));
-        // A walk cut short by a limit has seen nothing for certain.
-        return Item{.state = any || !tally.complete ? Item::State::copied : Item::State::nothing,
-                    .path = path,
-                    .line = excluded.line};
-    };
 
     bool matched = false;
     std::vector<Finding> unmatched;
@@ -133,7 +133,7 @@ Result<std::vector<Finding>> Sources::copied(const std::vector<std::string>& sou
         std::optional<Item> wrong;
         bool any = false;
         for (const std::string& match : *found) {
-            TRY_ASSIGN(Item item, examine(match));
+            TRY_ASSIGN(Item item, examine(rules, match));
             any = any || item.state == Item::State::copied;
             // A bad link ends the build whatever else is copied; an excluded path only if nothing is.
             if (item.state == Item::State::dead_link || item.state == Item::State::link_excluded) {
@@ -156,11 +156,7 @@ Result<std::vector<Finding>> Sources::copied(const std::vector<std::string>& sou
                                 .line = wrong->line});
         }
     }
-    const bool only_patterns = !matched && findings.empty();
-    if (only_patterns) {
-        findings = std::move(unmatched);
-    }
-    return findings;
+    return !matched && findings.empty() ? unmatched : findings;
 }
 
 std::vector<Finding> Sources::mounted(const std::string& source) const {

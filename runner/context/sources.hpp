@@ -54,6 +54,7 @@ class Sources {
 
   private:
     struct Item;
+    Result<Item> examine(const IgnoreRules& rules, const std::string& path) const;
 
     int context_;
     std::string path_;

@@ -80,9 +80,9 @@ TEST_CASE("what only buildah can read is said to be unread") {
 
 TEST_CASE("hostile patterns cost time in proportion to their length and the path's") {
     const std::string path = std::string(4000, 'a') + 'b';
-    for (std::string pattern : {std::string("**a**a**a**a**a**a**a**a**a**c"), std::string("*a*a*a*a*a*a*a*a*a*a*c"),
-                                std::string("((((a+)+)+)+)+c"), std::string("(a|a|a|a)+(a|a)+c"),
-                                std::string("a{500}a{500}c")}) {
+    for (std::string pattern :
+         {std::string("**a**a**a**a**a**a**a**a**a**c"), std::string("*a*a*a*a*a*a*a*a*a*a*c"),
+          std::string("((((a+)+)+)+)+c"), std::string("(a|a|a|a)+(a|a)+c"), std::string("a{500}a{500}c")}) {
         INFO(pattern);
         const IgnoreRules rules(pattern);
         CHECK_FALSE(rules.verdict(path).excluded);
@@ -96,8 +96,14 @@ TEST_CASE("hostile patterns cost time in proportion to their length and the path
 
 TEST_CASE("white space, marks and line ends are read as Go reads them") {
     CHECK(left(IgnoreRules("a/\r\n# b\r\n  c\t\r\n"), {"a", "b", "c"}) == "b");
-    CHECK(left(IgnoreRules("\xEF\xBB\xBF" "a\n"), {"a"}).empty());
-    CHECK(left(IgnoreRules("\xC2\xA0" "a\xE3\x80\x80\n"), {"a"}).empty());
+    CHECK(left(IgnoreRules("\xEF\xBB\xBF"
+                           "a\n"),
+               {"a"})
+              .empty());
+    CHECK(left(IgnoreRules("\xC2\xA0"
+                           "a\xE3\x80\x80\n"),
+               {"a"})
+              .empty());
     // A line feed in a name ends what `.` matches.
     CHECK(left(IgnoreRules("a\n"), {"a/x\ny"}) == "a/x\ny");
 }

@@ -28,7 +28,8 @@ struct Tree {
     }
     [[nodiscard]] Fd open() const { return *open_directory(root); }
 
-    [[nodiscard]] std::string listed(const char* ignore, Tally* tally = nullptr, WalkLimits limits = {}) const {
+    [[nodiscard]] std::string listed(const char* ignore, Tally* tally = nullptr,
+                                     WalkLimits limits = {}) const {
         const IgnoreRules rules(ignore);
         std::string out;
         const auto visit = [&](std::string_view path) {
