@@ -46,6 +46,10 @@ struct Fetch {
     std::string revision; ///< empty = the remote's HEAD
     std::string refspec;
     int depth = 1; ///< 0 = all history
+    bool tags = false;
+    std::vector<std::string> sparse; ///< empty = the whole tree
+    bool submodules = true;
+    std::vector<std::string> submodule_paths; ///< empty = all
     std::filesystem::path into;
     std::filesystem::path ssh_dir;
     std::filesystem::path basic_auth_dir;

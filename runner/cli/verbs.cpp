@@ -29,9 +29,15 @@ void bind_common(OptionTable& table, Common& common, std::string& output) {
 void bind(OptionTable& table, Fetch& fetch) {
     table.text("url", fetch.url, "git repository: https, http, ssh, git or file URL, or user@host:path",
                "URL");
-    table.text("revision", fetch.revision, "branch, tag, full commit or ref; the remote's HEAD when empty");
+    table.text("revision", fetch.revision, "branch, tag, commit or ref; the remote's HEAD when empty");
     table.text("refspec", fetch.refspec, "refspec to fetch instead of the one the revision implies");
     table.number("depth", fetch.depth, 0, 1'000'000'000, "commits of history to fetch; 0 = all");
+    table.flag("tags", fetch.tags, "fetch all tags as well");
+    table.texts("sparse", fetch.sparse, "directory to check out, with the files above it; all when none",
+                "PATH");
+    table.flag("submodules", fetch.submodules, "fetch submodules too, and theirs");
+    table.texts("submodule-path", fetch.submodule_paths,
+                "submodule, or directory of some, to fetch; all when none", "PATH");
     table.path("into", fetch.into,
                "directory for the tree; emptied first (source/ in the hand-off directory)");
     table.path("ssh-dir", fetch.ssh_dir, "directory with id_* or ssh-privatekey, known_hosts, config");

@@ -227,7 +227,10 @@ Status write(const fs::path& state, const Source& value) {
                   {"committer-date", value.committer_date},
                   {"committer-time", value.committer_time},
                   {"subject", value.subject},
-                  {"archive-digest", value.archive_digest}});
+                  {"archive-digest", value.archive_digest},
+                  {"author", value.author},
+                  {"author-date", value.author_date},
+                  {"tree", value.tree}});
 }
 
 Result<Source> read_source(const fs::path& state) {
@@ -238,6 +241,8 @@ Result<Source> read_source(const fs::path& state) {
     in.text("ref", value.ref).text("committer-date", value.committer_date);
     in.number("committer-time", value.committer_time).text("subject", value.subject);
     in.text("archive-digest", value.archive_digest);
+    in.text("author", value.author, false).text("author-date", value.author_date, false);
+    in.text("tree", value.tree, false);
     if (!in.problem().empty()) {
         return unusable("source", in.problem());
     }

@@ -21,6 +21,9 @@ struct Source {
     std::int64_t committer_time = 0; ///< seconds since 1970
     std::string subject;             ///< first line of the commit message
     std::string archive_digest; ///< of an archive's or a lone Dockerfile's bytes, "sha256:<hex>"; else empty
+    std::string author;         ///< "Name <email>"; empty when unknown
+    std::string author_date;    ///< as committer_date
+    std::string tree;           ///< id of the commit's tree
 
     bool operator==(const Source&) const = default;
 };

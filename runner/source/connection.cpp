@@ -1,6 +1,7 @@
 #include "source/connection.hpp"
 
 #include "base/encoding.hpp"
+#include "source/credential_files.hpp"
 #include "source/known_hosts.hpp"
 
 #include <format>
@@ -199,6 +200,10 @@ int Connection::credentials(git_credential** out, const char* url, const char* u
         if ((allowed & GIT_CREDENTIAL_USERNAME) != 0) {
             return git_credential_username_new(out, name.c_str());
         }
+        while (next_key_ < have.keys.size() && have.keys[next_key_].passphrase.empty() &&
+               key_is_encrypted(have.keys[next_key_].private_key)) {
+            seen_.locked_key = have.keys[next_key_++].name;
+        }
         if ((allowed & GIT_CREDENTIAL_SSH_MEMORY) != 0 && next_key_ < have.keys.size()) {
             const SshKey& key = have.keys[next_key_++];
             seen_.offered_key = true;
@@ -210,7 +215,7 @@ int Connection::credentials(git_credential** out, const char* url, const char* u
             basic_used_ = true;
             return git_credential_userpass_plaintext_new(out, name.c_str(), have.basic->password.c_str());
         }
-        const bool tried = next_key_ > 0 || basic_used_;
+        const bool tried = seen_.offered_key || basic_used_;
         return refuse(tried ? Observed::Auth::rejected : Observed::Auth::missing,
                       tried ? "every credential was refused" : "no credential for this host");
     }
@@ -253,7 +258,9 @@ int Connection::host_key(git_cert* cert) {
 bool Connection::admits_host_key(std::string_view blob) {
     const std::string fingerprint = clean_line(host_key_fingerprint(blob), 256);
     seen_.host_key_shown = fingerprint;
-    switch (HostKeys::for_host(options_.credentials.known_hosts, host(), port()).check(blob)) {
+    const HostKeys known = HostKeys::for_host(options_.credentials.known_hosts, host(), port());
+    seen_.host_authority = known.has_authority();
+    switch (known.check(blob)) {
     case HostKeyVerdict::match: return true;
     case HostKeyVerdict::mismatch: seen_.host_key = Observed::HostKey::mismatch; return false;
     case HostKeyVerdict::revoked: seen_.host_key = Observed::HostKey::revoked; return false;

@@ -41,7 +41,8 @@ class Connection {
     /// Who to log in as over ssh.
     [[nodiscard]] std::string ssh_user() const;
 
-    /// Is this the host's key, as far as known_hosts and the caller's policy say? If not, what was seen tells.
+    /// Is this the host's key, as far as known_hosts and the caller's policy say? If not, what was seen
+    /// tells.
     bool admits_host_key(std::string_view blob);
 
   private:

@@ -1,5 +1,7 @@
 #include "source/credential_files.hpp"
 
+#include "base/encoding.hpp"
+#include "source/config_text.hpp"
 #include "source/git.hpp"
 #include "source/pattern.hpp"
 
@@ -38,33 +40,31 @@ std::string lower(std::string_view text) {
     return out;
 }
 
-/// A git-config value: quotes taken off, escapes undone, a trailing comment cut.
-std::string config_value(std::string_view text) {
-    std::string out;
-    bool quoted = false;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        const char c = text[i];
-        if (c == '"') {
-            quoted = !quoted;
-        } else if (c == '\\' && i + 1 < text.size()) {
-            out += text[++i];
-        } else if (!quoted && (c == '#' || c == ';')) {
-            break;
-        } else {
-            out += c;
-        }
-    }
-    return quoted ? out : std::string(trimmed(out));
-}
-
-/// "[url "base"]" → base.
-std::optional<std::string> url_section(std::string_view line) {
-    line = line.substr(1, line.find_last_of(']') - 1);
-    const std::size_t quote = line.find('"');
-    if (quote == std::string_view::npos || lower(trimmed(line.substr(0, quote))) != "url") {
+/// "https://user:password@host[:port][/path]".
+std::optional<CredentialEntry> entry_of(std::string_view text) {
+    const std::size_t authority = text.find("://");
+    if (authority == std::string_view::npos) {
         return std::nullopt;
     }
-    return config_value(line.substr(quote));
+    // A bare host is the usual case and no repository's URL: give it a path to be parsed with.
+    std::string whole(text);
+    const std::size_t slash = whole.find('/', authority + 3);
+    const bool bare = slash == std::string::npos || slash + 1 == whole.size();
+    if (bare) {
+        whole.resize(std::min(slash, whole.size()));
+        whole += "/x";
+    }
+    const Result<GitUrl> url = parse_git_url(whole);
+    if (!url || (url->scheme != GitUrl::Scheme::https && url->scheme != GitUrl::Scheme::http)) {
+        return std::nullopt;
+    }
+    CredentialEntry entry;
+    entry.scheme = url->scheme == GitUrl::Scheme::https ? "https" : "http";
+    entry.host = url->host;
+    entry.port = url->port;
+    entry.path = bare ? "" : url->path;
+    entry.basic = BasicAuth{.username = url->username, .password = url->password};
+    return entry;
 }
 
 std::string unquoted(std::string_view text) {
@@ -79,52 +79,54 @@ std::string unquoted(std::string_view text) {
 std::vector<CredentialEntry> parse_git_credentials(std::string_view text) {
     std::vector<CredentialEntry> entries;
     for_lines(text, [&entries](std::string_view line) {
-        // A bare host is the usual line and no repository's URL: give it a path to be parsed with.
-        const std::size_t authority = line.find("://");
-        if (authority == std::string_view::npos || entries.size() >= most_entries) {
-            return;
+        if (entries.size() < most_entries) {
+            if (std::optional<CredentialEntry> entry = entry_of(line)) {
+                entries.push_back(*std::move(entry));
+            }
         }
-        std::string whole(line);
-        const std::size_t slash = whole.find('/', authority + 3);
-        const bool bare = slash == std::string::npos || slash + 1 == whole.size();
-        if (bare) {
-            whole.resize(std::min(slash, whole.size()));
-            whole += "/x";
-        }
-        const Result<GitUrl> url = parse_git_url(whole);
-        if (!url || (url->scheme != GitUrl::Scheme::https && url->scheme != GitUrl::Scheme::http)) {
-            return;
-        }
-        CredentialEntry entry;
-        entry.scheme = url->scheme == GitUrl::Scheme::https ? "https" : "http";
-        entry.host = url->host;
-        entry.port = url->port;
-        entry.path = bare ? "" : url->path;
-        entry.basic = BasicAuth{.username = url->username, .password = url->password};
-        entries.push_back(std::move(entry));
     });
     return entries;
 }
 
-std::vector<UrlRewrite> parse_git_rewrites(std::string_view text) {
-    std::vector<UrlRewrite> rules;
-    std::optional<std::string> base;
-    for_lines(text, [&](std::string_view line) {
-        if (line.starts_with('[')) {
-            base = line.contains(']') ? url_section(line) : std::nullopt;
-            return;
+GitConfigText parse_git_config(std::string_view text) {
+    GitConfigText found;
+    const Result<std::vector<ConfigEntry>> entries = parse_config(text);
+    if (!entries) {
+        return found;
+    }
+    for (const ConfigEntry& entry : *entries) {
+        if (entry.value.empty() || found.rewrites.size() + found.accounts.size() >= most_entries) {
+            continue;
         }
-        const std::size_t equals = line.find('=');
-        if (!base || equals == std::string_view::npos ||
-            lower(trimmed(line.substr(0, equals))) != "insteadof" || rules.size() >= most_entries) {
-            return;
+        if (entry.section == "url" && entry.name == "insteadof") {
+            found.rewrites.push_back({.base = entry.subsection, .instead_of = entry.value});
+        } else if (entry.section == "credential" && entry.name == "username") {
+            std::optional<CredentialEntry> account =
+                entry.subsection.empty() ? CredentialEntry{} : entry_of(entry.subsection);
+            if (account) {
+                account->basic = BasicAuth{.username = entry.value, .password = {}};
+                found.accounts.push_back(*std::move(account));
+            }
         }
-        std::string instead_of = config_value(trimmed(line.substr(equals + 1)));
-        if (!instead_of.empty()) {
-            rules.push_back({.base = *base, .instead_of = std::move(instead_of)});
-        }
-    });
-    return rules;
+    }
+    return found;
+}
+
+bool key_is_encrypted(std::string_view key) {
+    if (key.contains("BEGIN ENCRYPTED PRIVATE KEY") || key.contains("Proc-Type: 4,ENCRYPTED")) {
+        return true;
+    }
+    constexpr std::string_view begin = "-----BEGIN OPENSSH PRIVATE KEY-----\n";
+    const std::size_t at = key.find(begin);
+    if (at == std::string_view::npos) {
+        return false;
+    }
+    // "openssh-key-v1", a zero byte, then the length and name of the cipher (OpenSSH's PROTOCOL.key).
+    constexpr std::string_view magic("openssh-key-v1\0", 15);
+    const std::string_view start = key.substr(at + begin.size(), 40);
+    const std::optional<std::string> bytes = base64_decode(start.substr(0, start.size() / 4 * 4));
+    return bytes && bytes->starts_with(magic) &&
+           !std::string_view(*bytes).substr(magic.size()).starts_with(std::string_view("\0\0\0\4none", 8));
 }
 
 std::vector<SshHost> parse_ssh_config(std::string_view text) {

@@ -1,5 +1,5 @@
-// The text formats credentials come in: git-credential-store(1), the url.*.insteadOf of git-config(1), and
-// the part of ssh_config(5) that binds hosts to keys. Pure; malformed lines are passed over.
+// The text formats credentials come in: git-credential-store(1), what git-config(1) says of them, keys, and
+// the part of ssh_config(5) that binds hosts to keys. Pure; what is malformed is passed over.
 #pragma once
 
 #include "source/credentials.hpp"
@@ -13,7 +13,17 @@ namespace slipway::source {
 /// One `https://user:password@host[:port][/path]` a line, percent-encoded.
 std::vector<CredentialEntry> parse_git_credentials(std::string_view text);
 
-std::vector<UrlRewrite> parse_git_rewrites(std::string_view text);
+struct GitConfigText {
+    std::vector<UrlRewrite> rewrites;
+    /// `[credential "URL"] username`: which account to take there. `basic` has the name only.
+    std::vector<CredentialEntry> accounts;
+};
+
+/// A .gitconfig; its credential helpers are programs, and never run.
+GitConfigText parse_git_config(std::string_view text);
+
+/// Whether a private key, in PEM or OpenSSH's format, takes a passphrase.
+bool key_is_encrypted(std::string_view key);
 
 struct SshHost {
     std::string pattern; ///< the patterns of its Host line, separated by spaces

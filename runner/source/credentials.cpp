@@ -3,6 +3,7 @@
 #include "base/file.hpp"
 #include "source/credential_files.hpp"
 #include "source/git.hpp"
+#include "source/netrc.hpp"
 
 #include <algorithm>
 #include <fcntl.h>
@@ -143,8 +144,11 @@ void take_ssh(const fs::path& directory, CredentialStore& store) {
 void take_git_files(const fs::path& directory, CredentialStore& store) {
     std::ranges::move(parse_git_credentials(try_read(directory / ".git-credentials").value_or("")),
                       std::back_inserter(store.entries));
-    std::ranges::move(parse_git_rewrites(try_read(directory / ".gitconfig").value_or("")),
-                      std::back_inserter(store.rewrites));
+    GitConfigText config = parse_git_config(try_read(directory / ".gitconfig").value_or(""));
+    std::ranges::move(config.rewrites, std::back_inserter(store.rewrites));
+    std::ranges::move(config.accounts, std::back_inserter(store.accounts));
+    std::ranges::move(parse_netrc(try_read(directory / ".netrc").value_or("")),
+                      std::back_inserter(store.entries));
 }
 
 void add_secrets(std::vector<std::string>& secrets, const std::optional<BasicAuth>& basic,
@@ -199,7 +203,8 @@ int fit(const CredentialEntry& entry, const GitUrl& url) {
             return -1;
         }
         points += 100;
-    } else if (!ssh && !entry.host.empty() && url.port != 0 && url.port != default_port(scheme)) {
+    } else if (!ssh && !entry.any_port && !entry.host.empty() && url.port != 0 &&
+               url.port != default_port(scheme)) {
         return -1; // a host without a port means the scheme's own
     }
     if (!entry.path.empty()) {
@@ -215,6 +220,19 @@ int fit(const CredentialEntry& entry, const GitUrl& url) {
     return points;
 }
 
+/// Which of a host's accounts is meant: the URL's user, else what a .gitconfig says; empty = any.
+std::string account_for(const CredentialStore& store, const GitUrl& url) {
+    std::string name = url.username;
+    int best = -1;
+    for (const CredentialEntry& entry : store.accounts) {
+        if (const int points = fit(entry, url); url.username.empty() && points > best) {
+            best = points;
+            name = entry.basic->username;
+        }
+    }
+    return name;
+}
+
 } // namespace
 
 std::vector<std::string> GitCredentials::secrets() const {
@@ -226,7 +244,25 @@ std::vector<std::string> GitCredentials::secrets() const {
 void CredentialStore::append(CredentialStore other) {
     std::ranges::move(other.entries, std::back_inserter(entries));
     std::ranges::move(other.rewrites, std::back_inserter(rewrites));
+    std::ranges::move(other.accounts, std::back_inserter(accounts));
     known_hosts += other.known_hosts;
+}
+
+void CredentialStore::bind_passwords(std::string_view text) {
+    const Result<GitUrl> url = parse_git_url(text);
+    std::erase_if(entries, [&url](const CredentialEntry& entry) {
+        return entry.basic && entry.host.empty() && (!url || url->host.empty());
+    });
+    for (CredentialEntry& entry : entries) {
+        if (entry.basic && entry.host.empty()) {
+            const bool http = url->scheme == GitUrl::Scheme::http || url->scheme == GitUrl::Scheme::https;
+            entry.scheme =
+                http ? scheme_name(url->scheme) : "https"; // what an ssh host has besides: Git LFS, say
+            entry.host = url->host;
+            entry.port = http ? url->port : 0;
+            entry.any_port = false;
+        }
+    }
 }
 
 std::vector<std::string> CredentialStore::secrets() const {
@@ -251,9 +287,10 @@ Result<CredentialStore> read_basic_auth_dir(const fs::path& directory) {
     }
     take_git_files(directory, store);
     if (store.entries.empty()) {
-        return fail(ErrorClass::usage, code::missing_or_invalid_argument,
-                    std::format("--basic-auth-dir: {} holds no credentials", directory.string()),
-                    "it needs the files username and password, or .git-credentials, readable by this user");
+        return fail(
+            ErrorClass::usage, code::missing_or_invalid_argument,
+            std::format("--basic-auth-dir: {} holds no credentials", directory.string()),
+            "it needs the files username and password, .git-credentials or .netrc, readable by this user");
     }
     return store;
 }
@@ -297,12 +334,15 @@ GitCredentials credentials_for(const CredentialStore& store, std::string_view te
         }
     }
     std::ranges::stable_sort(fitting, std::greater<>{}, &std::pair<int, const CredentialEntry*>::first);
+    const std::string account = account_for(store, *url);
     for (const auto& [points, entry] : fitting) {
-        // A user in the URL chooses among the accounts of a host.
-        const bool account = url->scheme == GitUrl::Scheme::ssh || url->username.empty() || !entry->basic ||
-                             entry->basic->username.empty() || entry->basic->username == url->username;
-        if (!found.basic && entry->basic && account) {
+        const bool meant = url->scheme == GitUrl::Scheme::ssh || account.empty() || !entry->basic ||
+                           entry->basic->username.empty() || entry->basic->username == account;
+        if (!found.basic && entry->basic && meant) {
             found.basic = entry->basic;
+            if (found.basic->username.empty() && url->scheme != GitUrl::Scheme::ssh) {
+                found.basic->username = account;
+            }
         }
         for (const SshKey& key : entry->keys) {
             if (std::ranges::find(found.keys, key.private_key, &SshKey::private_key) == found.keys.end()) {

@@ -49,8 +49,9 @@ struct GitCredentials {
 struct CredentialEntry {
     std::string scheme; ///< "https", "http", "ssh"; empty = any that fits its kind
     std::string host;   ///< lower case; empty = any host (a directory bound to this one fetch)
-    int port = 0;       ///< 0 = any
-    std::string path;   ///< prefix of the repository's path on a segment border; empty = any
+    int port = 0;       ///< 0 = the scheme's own
+    bool any_port = false;
+    std::string path; ///< prefix of the repository's path on a segment border; empty = any
     std::optional<BasicAuth> basic;
     std::vector<SshKey> keys;
     std::string ssh_user;
@@ -67,16 +68,20 @@ struct UrlRewrite {
 struct CredentialStore {
     std::vector<CredentialEntry> entries;
     std::vector<UrlRewrite> rewrites;
+    std::vector<CredentialEntry> accounts; ///< whose name is taken where a URL has none; no passwords
     std::string known_hosts;
 
     /// Adds another store's content behind this one's.
     void append(CredentialStore other);
+    /// Passwords that came without a host are meant for `url`'s and for no other, such as a submodule's.
+    /// (Keys without a host may be offered anywhere, as ssh does: they are never shown.)
+    void bind_passwords(std::string_view url);
     [[nodiscard]] std::vector<std::string> secrets() const;
 };
 
 /// `--basic-auth-dir`: files `username` and `password` (kubernetes.io/basic-auth), or `.git-credentials` with
-/// an optional `.gitconfig`. A username/password pair has no host of its own: it is offered to the URL's
-/// host.
+/// an optional `.gitconfig`, or `.netrc`. A username/password pair has no host of its own: it is offered to
+/// the URL's host.
 Result<CredentialStore> read_basic_auth_dir(const std::filesystem::path& directory);
 
 /// `--ssh-dir`: `ssh-privatekey` (kubernetes.io/ssh-auth), `id_*` keys, `config`, `known_hosts`, and an
@@ -84,7 +89,7 @@ Result<CredentialStore> read_basic_auth_dir(const std::filesystem::path& directo
 /// host.
 Result<CredentialStore> read_ssh_dir(const std::filesystem::path& directory);
 
-/// A home as git and ssh expect it: `.git-credentials`, `.gitconfig`, `.netrc` is not read, `.ssh/`. Also
+/// A home as git and ssh expect it: `.git-credentials`, `.gitconfig`, `.netrc`, `.ssh/`. Also
 /// what /tekton/creds holds. Whatever is absent or unreadable is left out.
 CredentialStore read_home(const std::filesystem::path& home);
 

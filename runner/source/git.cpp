@@ -7,10 +7,17 @@
 #include "source/library.hpp"
 #include "source/pack_backend.hpp"
 #include "source/plan.hpp"
+#include "source/repository.hpp"
+#include "source/revision.hpp"
+#include "source/submodules.hpp"
 #include "source/tree.hpp"
+#include "source/tree_rules.hpp"
 #include "source/workdir.hpp"
 
+#include <algorithm>
 #include <format>
+#include <iterator>
+#include <tuple>
 #include <utility>
 
 namespace slipway::source {
@@ -19,9 +26,9 @@ namespace {
 /// Everything one attempt works with.
 class Attempt {
   public:
-    Attempt(const GitOptions& options, const GitUrl& url, const GitCallbacks& callbacks,
+    Attempt(const GitOptions& options, const GitUrl& url, const Place& place, const GitCallbacks& callbacks,
             const StopToken& stop)
-        : options_(options), url_(url), callbacks_(callbacks), stop_(stop),
+        : options_(options), url_(url), place_(place), callbacks_(callbacks), stop_(stop),
           net_(stop, options.connect_timeout, options.stall_timeout, url.scheme == GitUrl::Scheme::ssh) {}
 
     Result<Checkout> run(bool everything);
@@ -43,6 +50,7 @@ class Attempt {
 
     const GitOptions& options_;
     const GitUrl& url_;
+    const Place& place_;
     const GitCallbacks& callbacks_;
     const StopToken& stop_;
     NetSession net_;
@@ -61,9 +69,16 @@ Status Attempt::open() {
     init.flags = GIT_REPOSITORY_INIT_NO_REINIT;
     init.mode = GIT_REPOSITORY_INIT_SHARED_UMASK;
     init.initial_head = "main";
+    std::string git_dir = place_.work_tree;
+    if (!place_.git_dir.empty()) {
+        init.flags |= GIT_REPOSITORY_INIT_NO_DOTGIT_DIR | GIT_REPOSITORY_INIT_MKPATH |
+                      GIT_REPOSITORY_INIT_RELATIVE_GITLINK;
+        init.workdir_path = place_.work_tree.c_str();
+        git_dir = place_.git_dir;
+    }
     git_repository* repository = nullptr;
     seen_.stage = Observed::Stage::fetch;
-    if (const int rc = git_repository_init_ext(&repository, options_.into.c_str(), &init); rc < 0) {
+    if (const int rc = git_repository_init_ext(&repository, git_dir.c_str(), &init); rc < 0) {
         return failed(rc);
     }
     repository_.reset(repository);
@@ -107,10 +122,16 @@ Result<std::vector<AdvertisedRef>> Attempt::advertised() {
 Result<FetchPlan> Attempt::fetch(bool everything) {
     TRY_ASSIGN(const std::vector<AdvertisedRef> refs, advertised());
     TRY_ASSIGN(FetchPlan plan, plan_fetch(refs, options_.revision, options_.refspec, everything));
+    if (options_.tags && std::ranges::find(plan.refspecs, all_tags_refspec) == plan.refspecs.end()) {
+        plan.refspecs.emplace_back(all_tags_refspec);
+    }
     depth_ = plan.everything ? 0 : options_.depth;
-    if (url_.scheme == GitUrl::Scheme::file && depth_ > 0) {
+    if (url_.scheme == GitUrl::Scheme::file && options_.depth > 0) {
         depth_ = 0;
         notes_.emplace_back("fetched the whole history: a local repository cannot be fetched with a depth");
+    } else if (!plan.prefix.empty() && options_.depth > 0) {
+        notes_.emplace_back(
+            "fetched the whole history: an abbreviated commit id can only be looked up in it");
     } else if (plan.everything && options_.depth > 0) {
         notes_.emplace_back("fetched the whole history: the commit could not be had by itself");
     }
@@ -141,8 +162,12 @@ Result<FetchPlan> Attempt::fetch(bool everything) {
 
 Result<Commit> Attempt::find_commit(const FetchPlan& plan) {
     git_oid id{};
-    int rc = plan.id.empty() ? git_reference_name_to_id(&id, repository_.get(), plan.local_ref.c_str())
-                             : git_oid_fromstr(&id, plan.id.c_str());
+    if (!plan.prefix.empty()) {
+        TRY_ASSIGN(id, find_abbreviated(repository_.get(), plan.prefix, url_));
+    }
+    int rc = !plan.prefix.empty() ? 0
+             : plan.id.empty()    ? git_reference_name_to_id(&id, repository_.get(), plan.local_ref.c_str())
+                                  : git_oid_fromstr(&id, plan.id.c_str());
     git_object* object = nullptr;
     if (rc == 0) {
         rc = git_object_lookup(&object, repository_.get(), &id, GIT_OBJECT_ANY);
@@ -167,7 +192,7 @@ Result<Commit> Attempt::find_commit(const FetchPlan& plan) {
 }
 
 Result<Checkout> Attempt::run(bool everything) {
-    TRY(empty_directory(options_.into, notes_));
+    TRY(empty_place(place_, notes_));
     TRY(open());
     TRY_ASSIGN(const FetchPlan plan, fetch(everything));
     Checkout result;
@@ -186,17 +211,21 @@ Result<Checkout> Attempt::run(bool everything) {
     connection_.reset(); // takes the temporary known_hosts out of .git
 
     seen_.stage = Observed::Stage::checkout;
+    TreeRules rules(repository_.get(), commit->get(), options_.sparse);
+    TRY(rules.prepare());
     const std::expected<CheckoutFacts, LibraryError> written =
-        checkout_tree(repository_.get(), commit->get(), options_.into, CheckoutRules{},
+        checkout_tree(repository_.get(), commit->get(), place_.work_tree, rules.rules(),
                       {.stop = stop_, .on_checkout = callbacks_.on_checkout});
     if (!written) {
         return failed(written.error());
     }
+    std::ranges::move(rules.notes(), std::back_inserter(notes_));
     if (const int rc = git_repository_set_head_detached(repository_.get(), git_commit_id(commit->get()));
         rc < 0) {
         return failed(rc);
     }
     describe_commit(commit->get(), result);
+    describe_origin(commit->get(), result);
     result.files = written->files;
     result.bytes = written->bytes;
     result.has_submodules = written->has_submodules;
@@ -211,14 +240,14 @@ Result<Checkout> Attempt::run(bool everything) {
     return result;
 }
 
-Result<Checkout> fetch_once(const GitOptions& options, const GitUrl& url, const GitCallbacks& callbacks,
-                            const StopToken& stop) {
+Result<Checkout> fetch_once(const GitOptions& options, const GitUrl& url, const Place& place,
+                            const GitCallbacks& callbacks, const StopToken& stop) {
     bool everything = false;
     for (;;) {
         Result<Checkout> result;
         bool again = false;
         {
-            Attempt attempt(options, url, callbacks, stop);
+            Attempt attempt(options, url, place, callbacks, stop);
             result = attempt.run(everything);
             again = !result && !everything && attempt.worth_everything();
         }
@@ -226,7 +255,7 @@ Result<Checkout> fetch_once(const GitOptions& options, const GitUrl& url, const 
             return result;
         }
         std::vector<std::string> ignored;
-        const Status emptied = empty_directory(options.into, ignored);
+        const Status emptied = empty_place(place, ignored);
         if (stop.requested()) {
             return fail(stop.error());
         }
@@ -240,18 +269,20 @@ Result<Checkout> fetch_once(const GitOptions& options, const GitUrl& url, const 
 
 } // namespace
 
-Result<Checkout> fetch_git(const GitOptions& options, const GitCallbacks& callbacks, const StopToken& stop) {
-    TRY_ASSIGN(GitUrl url, parse_git_url(options.url));
-    TRY(ensure_library());
-    TRY(check_revision(options.revision, options.refspec));
-    if (options.into.empty() || options.into.lexically_normal() == "/") {
-        return fail(ErrorClass::usage, code::missing_or_invalid_argument, "no directory for the source",
-                    "name one with --into");
+Status empty_place(const Place& place, std::vector<std::string>& notes) {
+    if (!place.git_dir.empty()) {
+        std::error_code failure;
+        std::filesystem::remove_all(place.git_dir, failure);
+        if (failure) {
+            return fail_errno(place.git_dir.string(), failure.value());
+        }
     }
-    if (options.depth < 0) {
-        return fail(ErrorClass::usage, code::missing_or_invalid_argument, "the depth is negative",
-                    "0 fetches all history");
-    }
+    return empty_directory(place.work_tree, notes);
+}
+
+Result<Checkout> fetch_repository(const GitOptions& options, const Place& place,
+                                  const GitCallbacks& callbacks, const StopToken& stop) {
+    TRY_ASSIGN(const GitUrl url, parse_git_url(options.url));
     GitOptions own = options;
     if (url.has_password || (!url.username.empty() && url.scheme != GitUrl::Scheme::ssh)) {
         // Credentials in the URL are the user's explicit word and stand above what was found in files.
@@ -261,7 +292,32 @@ Result<Checkout> fetch_git(const GitOptions& options, const GitCallbacks& callba
         return fail(stop.error());
     }
     return with_retries<Checkout>(own.retry, stop, callbacks.on_retry,
-                                  [&] { return fetch_once(own, url, callbacks, stop); });
+                                  [&] { return fetch_once(own, url, place, callbacks, stop); });
+}
+
+Result<Checkout> fetch_git(const GitOptions& options, const GitCallbacks& callbacks, const StopToken& stop) {
+    TRY(parse_git_url(options.url));
+    TRY(ensure_library());
+    TRY(check_revision(options.revision, options.refspec));
+    TRY(SparseCone::of(options.sparse));
+    if (options.into.empty() || options.into.lexically_normal() == "/") {
+        return fail(ErrorClass::usage, code::missing_or_invalid_argument, "no directory for the source",
+                    "name one with --into");
+    }
+    if (options.depth < 0) {
+        return fail(ErrorClass::usage, code::missing_or_invalid_argument, "the depth is negative",
+                    "0 fetches all history");
+    }
+    const Place place{.work_tree = std::filesystem::absolute(options.into).lexically_normal(), .git_dir = {}};
+    Result<Checkout> result = fetch_repository(options, place, callbacks, stop);
+    if (result && result->has_submodules && options.submodules) {
+        if (Status fetched = fetch_submodules(options, place, *result, callbacks, stop); !fetched) {
+            std::vector<std::string> ignored;
+            std::ignore = empty_place(place, ignored); // half a tree is none
+            return fail(std::move(fetched).error());
+        }
+    }
+    return result;
 }
 
 std::string git_library_version() {

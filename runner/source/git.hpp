@@ -30,16 +30,38 @@
 
 namespace slipway::source {
 
+/// How one URL is to be reached.
+struct GitAccess {
+    std::string url; ///< after rewriting
+    GitCredentials credentials;
+    std::string ca_file;
+    std::string proxy_url;
+};
+
 struct GitOptions {
     std::string url;
-    /// Branch, tag, full ref ("refs/…"), full object id (40 hex digits), or empty for the remote's HEAD.
-    /// A name that is both a branch and a tag means the branch. Abbreviated ids are refused (class usage).
+    /// Branch, tag, full ref ("refs/…"), object id, or empty for the remote's HEAD. A name that is both a
+    /// branch and a tag means the branch. An id of 4 to 39 hex digits that no ref is called by is looked up
+    /// in the whole history, which has to be fetched for it; an ambiguous one is refused (class build,
+    /// gitcheckout).
     std::string revision;
     /// "+refs/pull/7/head:refs/heads/pr": fetched in place of what `revision` alone would fetch, for commits
     /// that no branch holds. With an empty revision, its tip is checked out.
     std::string refspec;
-    int depth = 1; ///< commits of history; 0 = all
+    int depth = 1;     ///< commits of history; 0 = all
+    bool tags = false; ///< fetch all tags as well
     std::filesystem::path into;
+    /// Only these directories, in git's cone mode (sparse.hpp); empty = the whole tree. Of the superproject.
+    std::vector<std::string> sparse;
+    bool submodules = false; ///< fetch them too, and theirs, as deep as `depth`
+    /// Only these and what lies beneath them, relative to the tree; empty = all. Of a submodule so chosen,
+    /// all of its own come.
+    std::vector<std::string> submodule_paths;
+    /// What `url` was before it was rewritten: relative submodule URLs are resolved against it. Empty =
+    /// `url`.
+    std::string original_url;
+    /// How to reach a submodule's URL; empty = as it is, anonymously.
+    std::function<Result<GitAccess>(const std::string& url)> access;
     GitCredentials credentials;
     std::string
         ca_file; ///< PEM bundle; empty = libgit2's default, which a static binary lacks: always set it
@@ -50,6 +72,13 @@ struct GitOptions {
     RetryPolicy retry;
 };
 
+/// A submodule that was fetched.
+struct SubmoduleCheckout {
+    std::string path; ///< from the root of the whole tree
+    std::string url;  ///< without credentials
+    std::string commit;
+};
+
 struct Checkout {
     std::string commit; ///< full hexadecimal id
     std::string url;    ///< as asked for, without credentials
@@ -57,16 +86,20 @@ struct Checkout {
     std::string branch; ///< short branch name; empty when it was not one
     std::int64_t committer_time = 0; ///< seconds since 1970, UTC
     std::string committer_date;      ///< RFC 3339 in UTC, whole seconds: "2026-11-22T07:45:03Z"
+    std::string tree;                ///< id of the commit's tree
+    std::string author_date;         ///< as committer_date
     std::string author_name;         ///< valid UTF-8, bounded, one line
     std::string author_email;        ///< likewise
     std::string subject;             ///< first line of the message; likewise
-    std::uint64_t files = 0;         ///< regular files and symlinks checked out
+    std::uint64_t files = 0;         ///< regular files and symlinks checked out, submodules' included
     std::uint64_t bytes = 0;         ///< of their content
     std::uint64_t received_objects = 0;
     std::uint64_t received_bytes = 0;
     bool shallow = false;
-    bool has_submodules = false;    ///< the tree links other repositories; their directories are empty
-    std::uint64_t lfs_pointers = 0; ///< files that are Git LFS pointers, not content
+    bool has_submodules = false; ///< the tree links other repositories
+    std::vector<SubmoduleCheckout>
+        submodules;                 ///< what of them was fetched; the directories of others are empty
+    std::uint64_t lfs_pointers = 0; ///< files that are Git LFS pointers, not content; submodules' included
     std::vector<std::string> notes; ///< one line each: what was done otherwise than asked, and why
 };
 
@@ -85,6 +118,8 @@ struct GitCallbacks {
     std::function<void(std::string_view line)> on_message; ///< what the server says ("Counting objects: …")
     /// A host key was taken unseen: "ssh-ed25519 SHA256:…".
     std::function<void(std::string_view host, std::string_view fingerprint)> on_host_key;
+    /// A submodule comes next; `path` is from the root of the whole tree.
+    std::function<void(std::string_view path, std::string_view url, std::string_view commit)> on_submodule;
     OnRetry on_retry;
 };
 

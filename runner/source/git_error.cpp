@@ -120,10 +120,13 @@ int http_status(std::string_view text) {
 
 Error from_host_key(const Observed& seen, const GitUrl& url) {
     if (seen.host_key == Observed::HostKey::unknown) {
-        return auth(std::format("the host key of {} is not known ({})", url.host, seen.host_key_shown),
-                    "add the host's key to known_hosts in the ssh secret; without any known_hosts, accepting "
-                    "a new key "
-                    "can be allowed");
+        return auth(
+            std::format("the host key of {} is not known ({})", url.host, seen.host_key_shown),
+            seen.host_authority
+                ? "known_hosts vouches for it by @cert-authority only, and host certificates are not "
+                  "supported: add the host's key itself"
+                : "add the host's key to known_hosts in the ssh secret; without any known_hosts, accepting "
+                  "a new key can be allowed");
     }
     return auth(std::format("the host key of {} {} ({})", url.host,
                             seen.host_key == Observed::HostKey::revoked ? "has been revoked"
@@ -133,6 +136,11 @@ Error from_host_key(const Observed& seen, const GitUrl& url) {
 }
 
 Error from_auth(const Observed& seen, const GitUrl& url) {
+    if (!seen.locked_key.empty()) {
+        return auth(
+            std::format("the ssh key {} is encrypted, and there is no passphrase for it", seen.locked_key),
+            "put the passphrase into a file “passphrase” beside the key, or use a key without one");
+    }
     switch (seen.auth) {
     case Observed::Auth::elsewhere:
         return auth(std::format("{} redirects to {}, which wants credentials; they were not sent there",
@@ -185,6 +193,11 @@ Error judge(const LibraryError& failure, const Observed& seen, const NetSession&
         any_of(words, {"object not found", "cannot be peeled to a tree", "target oid for the reference"})) {
         return network(url.host + " left objects out that it should have sent", true,
                        "if it stays so, the repository there is damaged");
+    }
+    if (words.contains("object format 'sha256'")) {
+        return make_error(ErrorClass::build, code::git_failure,
+                          "SHA-256 repositories are not supported: " + url.clean,
+                          "only repositories with SHA-1 object names can be fetched");
     }
     if (seen.stage == Observed::Stage::checkout) {
         // "File exists": two entries of the tree want the same name.

@@ -15,8 +15,10 @@ namespace slipway::source {
 struct Observed {
     enum class Auth { none, missing, rejected, elsewhere } auth = Auth::none;
     enum class HostKey { none, unknown, mismatch, revoked } host_key = HostKey::none;
-    std::string host_key_shown; ///< fingerprint of the key that was refused
-    std::string elsewhere;      ///< host that asked for credentials meant for another
+    std::string host_key_shown;  ///< fingerprint of the key that was refused
+    std::string elsewhere;       ///< host that asked for credentials meant for another
+    bool host_authority = false; ///< known_hosts has a certificate authority for the host
+    std::string locked_key;   ///< an SSH key that was left out: it is encrypted, and there is no passphrase
     bool offered_key = false; ///< an SSH key was handed to libssh2
     std::string server_words; ///< last lines the server said
     enum class Stage { connect, fetch, checkout } stage = Stage::connect;

@@ -79,11 +79,16 @@ HostKeys HostKeys::for_host(std::string_view content, std::string_view host, int
         }
         std::string_view names = next_field(line);
         const bool revoked = names == "@revoked";
-        if (revoked) {
+        const bool authority = names == "@cert-authority";
+        if (revoked || authority) {
             names = next_field(line);
         }
         if (names.empty() || names.starts_with('#') || names.starts_with('@') ||
             !names_match(names, found.name_)) {
+            continue;
+        }
+        if (authority) {
+            found.has_authority_ = true;
             continue;
         }
         const std::string_view type = next_field(line);

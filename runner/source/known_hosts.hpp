@@ -19,11 +19,13 @@ enum class HostKeyVerdict {
 
 class HostKeys {
   public:
-    /// What `content` says about `host` at `port` (0 = 22). Malformed lines and @cert-authority are passed
-    /// over.
+    /// What `content` says about `host` at `port` (0 = 22). Malformed lines are passed over; of
+    /// @cert-authority only is kept that there is one: libssh2 knows no host certificates.
     static HostKeys for_host(std::string_view content, std::string_view host, int port);
 
     [[nodiscard]] HostKeyVerdict check(std::string_view key_blob) const;
+    /// A certificate authority is named for this host.
+    [[nodiscard]] bool has_authority() const { return has_authority_; }
     /// Lines libssh2 understands, for choosing the key type to ask the server for.
     [[nodiscard]] std::string plain_lines() const;
     /// Types of the keys that may match ("ssh-ed25519"), in the order of the file.
@@ -37,6 +39,7 @@ class HostKeys {
     };
     std::string name_; ///< as libssh2 looks it up: "host" or "[host]:port"
     std::vector<Key> keys_;
+    bool has_authority_ = false;
 };
 
 /// "ssh-ed25519 SHA256:…", as ssh-keygen -l prints it.

@@ -28,7 +28,7 @@ struct Opened {
     Index index;
 };
 
-Error library_error(int rc, std::string message) {
+Error repository_error(int rc, std::string message) {
     Error error = make_error(ErrorClass::internal, code::internal_error, std::move(message));
     error.cause = take_error(rc).text;
     return error;
@@ -38,14 +38,15 @@ Result<Opened> open(const fs::path& tree) {
     TRY(ensure_library());
     Opened opened;
     git_repository* repository = nullptr;
-    if (const int rc = git_repository_open_ext(&repository, tree.c_str(), GIT_REPOSITORY_OPEN_NO_SEARCH, nullptr);
+    if (const int rc =
+            git_repository_open_ext(&repository, tree.c_str(), GIT_REPOSITORY_OPEN_NO_SEARCH, nullptr);
         rc < 0) {
-        return fail(library_error(rc, "the fetched repository cannot be opened"));
+        return fail(repository_error(rc, "the fetched repository cannot be opened"));
     }
     opened.repository.reset(repository);
     git_index* index = nullptr;
     if (const int rc = git_repository_index(&index, repository); rc < 0) {
-        return fail(library_error(rc, "the index of the fetched repository cannot be read"));
+        return fail(repository_error(rc, "the index of the fetched repository cannot be read"));
     }
     opened.index.reset(index);
     return opened;
@@ -89,8 +90,8 @@ bool mentions_lfs(const Opened& in) {
 
 bool has_lfs_filter(git_repository* repository, const char* path) {
     const char* value = nullptr;
-    const int rc = git_attr_get(&value, repository, GIT_ATTR_CHECK_INDEX_ONLY | GIT_ATTR_CHECK_NO_SYSTEM, path,
-                                "filter");
+    const int rc = git_attr_get(&value, repository, GIT_ATTR_CHECK_INDEX_ONLY | GIT_ATTR_CHECK_NO_SYSTEM,
+                                path, "filter");
     return rc == 0 && git_attr_value(value) == GIT_ATTR_VALUE_STRING && std::string_view(value) == "lfs";
 }
 
@@ -195,7 +196,8 @@ Result<LfsTree> find_lfs_files(const fs::path& tree) {
         }
         struct stat info{};
         auto text = content(opened.repository.get(), entry->id, longest_lfs_pointer);
-        if (!text || text->empty() || ::lstat((tree / entry->path).c_str(), &info) != 0 || !S_ISREG(info.st_mode)) {
+        if (!text || text->empty() || ::lstat((tree / entry->path).c_str(), &info) != 0 ||
+            !S_ISREG(info.st_mode)) {
             continue;
         }
         if ((!include.empty() && !include.has(entry->path)) || exclude.has(entry->path)) {
@@ -231,11 +233,11 @@ Status refresh_index(const fs::path& tree, const std::vector<std::string>& paths
         entry.gid = now.st_gid;
         entry.file_size = static_cast<std::uint32_t>(now.st_size); // as git has it: the lower 32 bits
         if (const int rc = git_index_add(opened.index.get(), &entry); rc < 0) {
-            return fail(library_error(rc, "the index cannot be brought up to date"));
+            return fail(repository_error(rc, "the index cannot be brought up to date"));
         }
     }
     if (const int rc = git_index_write(opened.index.get()); rc < 0) {
-        return fail(library_error(rc, "the index cannot be written"));
+        return fail(repository_error(rc, "the index cannot be written"));
     }
     return {};
 }

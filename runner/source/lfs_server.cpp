@@ -56,7 +56,8 @@ std::unexpected<Error> none(std::string message, std::string hint) {
 Result<LfsServer> find_lfs_server(const std::string& configured, const std::string& remote) {
     const Result<GitUrl> url = parse_git_url(configured.empty() ? remote : configured);
     if (!url) {
-        return none(configured.empty() ? "the repository's URL names no server" : "lfs.url in .lfsconfig is no URL",
+        return none(configured.empty() ? "the repository's URL names no server"
+                                       : "lfs.url in .lfsconfig is no URL",
                     "set lfs.url to the https URL of a Git LFS server");
     }
     if (is_http(*url)) {
@@ -68,7 +69,8 @@ Result<LfsServer> find_lfs_server(const std::string& configured, const std::stri
     if (url->scheme == GitUrl::Scheme::ssh) {
         return LfsServer{.url = with_info(https_of(*url)),
                          .ssh_url = configured.empty() ? remote : configured,
-                         .ssh_command = std::format("git-lfs-authenticate {} download", shell_word(url->path))};
+                         .ssh_command =
+                             std::format("git-lfs-authenticate {} download", shell_word(url->path))};
     }
     if (!configured.empty()) {
         return none("lfs.url in .lfsconfig is neither http, https nor ssh",

@@ -1,8 +1,9 @@
-// Which Git LFS server a repository's objects are on, found as git-lfs finds it (its docs/api/server-discovery.md).
+// Which Git LFS server a repository's objects are on, found as git-lfs finds it (its
+// docs/api/server-discovery.md).
 //
-// In this order: lfs.url and remote.origin.lfsurl of .lfsconfig, the remote's own URL with ".git/info/lfs" behind
-// it, and over ssh what `git-lfs-authenticate` says. .lfsconfig is the repository's author's word: http, https and
-// ssh only. Pure. Error: build/gitcheckout.
+// In this order: lfs.url and remote.origin.lfsurl of .lfsconfig, the remote's own URL with ".git/info/lfs"
+// behind it, and over ssh what `git-lfs-authenticate` says. .lfsconfig is the repository's author's word:
+// http, https and ssh only. Pure. Error: build/gitcheckout.
 #pragma once
 
 #include "base/result.hpp"

@@ -3,7 +3,9 @@
 #include "base/encoding.hpp"
 #include "source/stream.hpp"
 
+#include <algorithm>
 #include <array>
+#include <chrono>
 #include <format>
 #include <mutex>
 #include <system_error>
@@ -108,6 +110,12 @@ std::string hex(const git_oid& oid) {
     std::array<char, GIT_OID_MAX_HEXSIZE + 1> text{};
     git_oid_tostr(text.data(), text.size(), &oid);
     return text.data();
+}
+
+std::string utc_text(git_time_t seconds) {
+    constexpr git_time_t end_of_9999 = 253'402'300'799;
+    const std::chrono::seconds since(std::clamp<git_time_t>(seconds, 0, end_of_9999));
+    return std::format("{:%FT%T}Z", std::chrono::sys_seconds(since));
 }
 
 } // namespace slipway::source

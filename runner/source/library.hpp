@@ -22,6 +22,10 @@ using Repository = std::unique_ptr<git_repository, FreeWith<git_repository_free>
 using Remote = std::unique_ptr<git_remote, FreeWith<git_remote_free>>;
 using Object = std::unique_ptr<git_object, FreeWith<git_object_free>>;
 using Commit = std::unique_ptr<git_commit, FreeWith<git_commit_free>>;
+using Tree = std::unique_ptr<git_tree, FreeWith<git_tree_free>>;
+using Index = std::unique_ptr<git_index, FreeWith<git_index_free>>;
+using Blob = std::unique_ptr<git_blob, FreeWith<git_blob_free>>;
+using Config = std::unique_ptr<git_config, FreeWith<git_config_free>>;
 using Database = std::unique_ptr<git_odb, FreeWith<git_odb_free>>;
 using DatabaseObject = std::unique_ptr<git_odb_object, FreeWith<git_odb_object_free>>;
 
@@ -54,5 +58,8 @@ inline LibraryError stopped_error() {
 std::string clean_line(std::string_view text, std::size_t limit = 1024);
 
 std::string hex(const git_oid& oid);
+
+/// RFC 3339 in UTC, whole seconds. Whoever made the commit chose the date: it is kept within 1970 to 9999.
+std::string utc_text(git_time_t seconds);
 
 } // namespace slipway::source

@@ -107,7 +107,7 @@ const AdvertisedRef* tip(const std::vector<AdvertisedRef>& refs, std::string_vie
 
 FetchPlan all_refs(std::string id) {
     FetchPlan plan;
-    plan.refspecs = {"+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*"};
+    plan.refspecs = {"+refs/heads/*:refs/remotes/origin/*", std::string(all_tags_refspec)};
     plan.id = std::move(id);
     plan.everything = true;
     return plan;
@@ -188,9 +188,12 @@ Result<FetchPlan> ref_plan(const std::vector<AdvertisedRef>& refs, std::string_v
             return one_ref(ref->name, ref->id);
         }
     }
-    if (is_hex(revision) && revision.size() >= 7 && revision.size() < 40) {
-        return invalid(std::format("“{}” looks like an abbreviated commit id", revision),
-                       "give all 40 digits: servers do not look up abbreviated ones");
+    if (is_abbreviated_id(revision) && !refs.empty()) {
+        // Servers look up whole ids only, and another object may begin alike: it takes the whole history to
+        // tell.
+        FetchPlan plan = all_refs({});
+        plan.prefix = lower(revision);
+        return plan;
     }
     return fail(missing_ref(revision, refs));
 }
@@ -199,6 +202,10 @@ Result<FetchPlan> ref_plan(const std::vector<AdvertisedRef>& refs, std::string_v
 
 bool is_full_id(std::string_view text) {
     return text.size() == 40 && is_hex(text);
+}
+
+bool is_abbreviated_id(std::string_view text) {
+    return text.size() >= 4 && text.size() < 40 && is_hex(text);
 }
 
 Status check_revision(std::string_view revision, std::string_view refspec) {
@@ -267,23 +274,26 @@ Result<FetchPlan> plan_fetch(const std::vector<AdvertisedRef>& refs, std::string
             return fail(missing_ref(spec.source, refs));
         }
         plan.refspecs.push_back(std::format("+{}:{}", spec.source, spec.destination));
-        if (plan.id.empty() && plan.local_ref.empty() && !spec.source.contains('*')) {
+        if (plan.id.empty() && plan.prefix.empty() && plan.local_ref.empty() && !spec.source.contains('*')) {
             plan.local_ref = spec.destination;
             plan.ref = spec.source;
         }
     }
-    if (plan.id.empty() && plan.local_ref.empty()) {
+    if (plan.id.empty() && plan.prefix.empty() && plan.local_ref.empty()) {
         return invalid("a pattern refspec does not say what to check out", "give a revision as well");
     }
-    plan.everything = everything; // the same refs, with all their history
+    plan.everything = everything || !plan.prefix.empty(); // the same refs, with all their history
     return plan;
 }
 
 Error missing_commit(std::string_view id, const GitUrl& url) {
     return make_error(
-        ErrorClass::build, code::git_checkout, std::format("commit {} is not in {}", id, url.clean),
-        "it may have been lost to a forced push or belong to a fork: start again from a commit that is on "
-        "a branch or tag, or name its ref with --refspec");
+        ErrorClass::build, code::git_checkout,
+        std::format("commit {} is not in {}; if you force pushed recently, it no longer exists there", id,
+                    url.clean),
+        "start again from a commit that is on a branch or tag; one that belongs to a fork or a pull request "
+        "is "
+        "reached by its ref (--refspec)");
 }
 
 } // namespace slipway::source

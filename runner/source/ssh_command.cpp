@@ -22,7 +22,8 @@ constexpr std::size_t longest_complaint = 4096;
 /// session's patience.
 class SshSession {
   public:
-    SshSession(const GitOptions& options, const GitUrl& url, const GitCallbacks& callbacks, const StopToken& stop)
+    SshSession(const GitOptions& options, const GitUrl& url, const GitCallbacks& callbacks,
+               const StopToken& stop)
         : options_(options), url_(url),
           net_(stop, options.connect_timeout, options.stall_timeout, /*for_ssh=*/true),
           connection_(options, url, callbacks, net_, seen_), port_(std::to_string(connection_.port())) {}
@@ -56,14 +57,17 @@ class SshSession {
     }
     bool await() {
         const int blocked = libssh2_session_block_directions(session_);
-        const auto events = static_cast<short>(((blocked & LIBSSH2_SESSION_BLOCK_INBOUND) != 0 ? POLLIN : 0) |
-                                               ((blocked & LIBSSH2_SESSION_BLOCK_OUTBOUND) != 0 ? POLLOUT : 0));
-        return await_socket(net_, socket_.get(), events != 0 ? events : short{POLLIN}, connection_.host(), port_);
+        const auto events =
+            static_cast<short>(((blocked & LIBSSH2_SESSION_BLOCK_INBOUND) != 0 ? POLLIN : 0) |
+                               ((blocked & LIBSSH2_SESSION_BLOCK_OUTBOUND) != 0 ? POLLOUT : 0));
+        return await_socket(net_, socket_.get(), events != 0 ? events : short{POLLIN}, connection_.host(),
+                            port_);
     }
     std::unexpected<Error> failed() {
         LibraryError failure{.rc = GIT_ERROR, .klass = GIT_ERROR_SSH, .text = {}};
         char* text = nullptr;
-        if (session_ != nullptr && libssh2_session_last_error(session_, &text, nullptr, 0) != 0 && text != nullptr) {
+        if (session_ != nullptr && libssh2_session_last_error(session_, &text, nullptr, 0) != 0 &&
+            text != nullptr) {
             failure.text = clean_line(text);
         }
         return fail(classify(failure, seen_, net_, url_, options_));
@@ -96,9 +100,9 @@ Status SshSession::shake_hands() {
     libssh2_session_set_blocking(session_, 0);
     // A server shows one key; it is to be one of the kinds that can be checked.
     std::string kinds;
-    for (const std::string& type : HostKeys::for_host(options_.credentials.known_hosts, connection_.host(),
-                                                      connection_.port())
-                                       .types()) {
+    for (const std::string& type :
+         HostKeys::for_host(options_.credentials.known_hosts, connection_.host(), connection_.port())
+             .types()) {
         kinds += (kinds.empty() ? "" : ",") +
                  (type == "ssh-rsa" ? std::string("rsa-sha2-512,rsa-sha2-256,ssh-rsa") : type);
     }
@@ -123,9 +127,9 @@ Status SshSession::log_in() {
     for (const SshKey& key : options_.credentials.keys) {
         seen_.offered_key = true;
         const int rc = patiently([&] {
-            return libssh2_userauth_publickey_frommemory(session_, user.c_str(), user.size(), nullptr, 0,
-                                                         key.private_key.c_str(), key.private_key.size(),
-                                                         key.passphrase.empty() ? nullptr : key.passphrase.c_str());
+            return libssh2_userauth_publickey_frommemory(
+                session_, user.c_str(), user.size(), nullptr, 0, key.private_key.c_str(),
+                key.private_key.size(), key.passphrase.empty() ? nullptr : key.passphrase.c_str());
         });
         if (rc == 0) {
             return {};
@@ -144,8 +148,9 @@ Status SshSession::log_in() {
         }
     }
     if (net_.fault().kind == NetFault::Kind::none) {
-        seen_.auth = options_.credentials.keys.empty() && !options_.credentials.basic ? Observed::Auth::missing
-                                                                                      : Observed::Auth::rejected;
+        seen_.auth = options_.credentials.keys.empty() && !options_.credentials.basic
+                         ? Observed::Auth::missing
+                         : Observed::Auth::rejected;
     }
     return failed();
 }
@@ -177,7 +182,8 @@ Result<SshAnswer> SshSession::read_answer() {
             answer.out.append(buffer.data(), static_cast<std::size_t>(out));
             if (answer.out.size() > longest_ssh_answer) {
                 return fail(ErrorClass::build, code::git_failure,
-                            std::format("{} answers with more than {} bytes", connection_.host(), longest_ssh_answer));
+                            std::format("{} answers with more than {} bytes", connection_.host(),
+                                        longest_ssh_answer));
             }
         }
         const ssize_t err = libssh2_channel_read_stderr(channel_, buffer.data(), buffer.size());
@@ -185,7 +191,8 @@ Result<SshAnswer> SshSession::read_answer() {
             const std::size_t room = longest_complaint - std::min(longest_complaint, answer.err.size());
             answer.err.append(buffer.data(), std::min(static_cast<std::size_t>(err), room));
         }
-        const bool broken = (out < 0 && out != LIBSSH2_ERROR_EAGAIN) || (err < 0 && err != LIBSSH2_ERROR_EAGAIN);
+        const bool broken =
+            (out < 0 && out != LIBSSH2_ERROR_EAGAIN) || (err < 0 && err != LIBSSH2_ERROR_EAGAIN);
         const bool idle = out <= 0 && err <= 0 && libssh2_channel_eof(channel_) == 0;
         if (broken || (idle && !await())) {
             return failed();
@@ -196,8 +203,8 @@ Result<SshAnswer> SshSession::read_answer() {
         return failed();
     }
     std::array<char*, 3> words{};
-    const bool signalled = libssh2_channel_get_exit_signal(channel_, &words[0], nullptr, &words[1], nullptr, &words[2],
-                                                           nullptr) == 0 &&
+    const bool signalled = libssh2_channel_get_exit_signal(channel_, &words[0], nullptr, &words[1], nullptr,
+                                                           &words[2], nullptr) == 0 &&
                            words[0] != nullptr;
     answer.exit = signalled ? -1 : libssh2_channel_get_exit_status(channel_);
     for (char* word : words) {
@@ -216,8 +223,8 @@ Result<SshAnswer> SshSession::run(const std::string& command) {
 
 } // namespace
 
-Result<SshAnswer> run_ssh_command(const GitOptions& options, const std::string& command, const GitCallbacks& callbacks,
-                                  const StopToken& stop) {
+Result<SshAnswer> run_ssh_command(const GitOptions& options, const std::string& command,
+                                  const GitCallbacks& callbacks, const StopToken& stop) {
     TRY_ASSIGN(const GitUrl url, parse_git_url(options.url));
     TRY(ensure_library()); // sets libssh2 up, too
     return SshSession(options, url, callbacks, stop).run(command);

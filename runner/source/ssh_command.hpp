@@ -1,4 +1,5 @@
-// One command on a server over SSH, with the credentials, host-key policy, stop token and time-outs of a fetch.
+// One command on a server over SSH, with the credentials, host-key policy, stop token and time-outs of a
+// fetch.
 //
 // Straight on libssh2: libgit2 runs git's own commands only. Errors are those of fetch_git for the connection
 // (auth/gitauth, network/gitfailure, cancelled, …); a command that ends with another status than 0 is none.
@@ -20,7 +21,7 @@ struct SshAnswer {
 inline constexpr std::size_t longest_ssh_answer = std::size_t{256} << 10U;
 
 /// Uses of `options`: url (ssh), credentials, time-outs. Of `callbacks`: on_host_key. Tries once.
-Result<SshAnswer> run_ssh_command(const GitOptions& options, const std::string& command, const GitCallbacks& callbacks,
-                                  const StopToken& stop);
+Result<SshAnswer> run_ssh_command(const GitOptions& options, const std::string& command,
+                                  const GitCallbacks& callbacks, const StopToken& stop);
 
 } // namespace slipway::source

@@ -357,8 +357,9 @@ ssize_t stream_read(git_stream* stream, void* data, std::size_t size) {
         const ssize_t n = ::recv(st.s, data, size, MSG_DONTWAIT);
         if (n > 0) {
             const std::string_view piece(static_cast<const char*>(data), static_cast<std::size_t>(n));
-            return st.net->received(piece.size()) && (st.carries_tls || st.net->heard(piece)) ? n
-                                                                                             : report(*st.net);
+            return st.net->received(piece.size()) && (st.carries_tls || st.net->heard(piece))
+                       ? n
+                       : report(*st.net);
         }
         if (n == 0) {
             st.net->set_closed();

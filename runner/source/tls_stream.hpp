@@ -18,8 +18,8 @@ namespace slipway::source {
 /// What servers are believed by. Shared by the connections of one fetch.
 using TlsTrust = std::shared_ptr<ssl_ctx_st>;
 
-/// `ca_file`: PEM bundle, the only one trusted; empty = nobody is. Without `verify` any certificate will do. Error: class usage
-/// (no certificate in the file).
+/// `ca_file`: PEM bundle, the only one trusted; empty = nobody is. Without `verify` any certificate will do.
+/// Error: class usage (no certificate in the file).
 Result<TlsTrust> make_trust(const std::string& ca_file, bool verify);
 
 /// Makes libgit2 use these streams for https. Once per process, after register_streams().

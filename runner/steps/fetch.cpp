@@ -37,6 +37,7 @@ Result<source::CredentialStore> credential_store(const cli::Fetch& params) {
     if (!params.known_hosts.empty()) {
         TRY_ASSIGN(store.known_hosts, read_file(params.known_hosts));
     }
+    store.bind_passwords(source::rewrite_url(store, params.url));
     return store;
 }
 
@@ -51,25 +52,47 @@ std::string proxy_url(const http::ProxyRules& rules, const std::string& url) {
     return std::format("http://{}{}:{}", user, proxy->host, proxy->port);
 }
 
+/// What submodules are reached with: the same store and rules, each URL for itself.
+std::function<Result<source::GitAccess>(const std::string&)>
+access_by_url(Step& step, source::CredentialStore store, http::Options http, bool accept_new_host_key) {
+    return [&step, store = std::move(store), http = std::move(http),
+            accept_new_host_key](const std::string& url) -> Result<source::GitAccess> {
+        step.secrets(source::secrets_in_url(url));
+        source::GitAccess access;
+        access.url = source::rewrite_url(store, url);
+        access.credentials = source::credentials_for(store, access.url);
+        access.credentials.accept_new_host_key = accept_new_host_key;
+        TRY_ASSIGN(access.ca_file,
+                   http::find_ca_bundle(http, /*optional=*/!access.url.starts_with("https://")));
+        access.proxy_url = proxy_url(http.proxies, access.url);
+        return access;
+    };
+}
+
 Result<source::GitOptions> git_options(const cli::Fetch& params, Step& step) {
-    TRY_ASSIGN(const auto store, credential_store(params));
+    TRY_ASSIGN(auto store, credential_store(params));
     step.secrets(store.secrets());
     TRY_ASSIGN(http::Options http, http::Options::from_environment());
     http.ca_file = step.common.ca_file.string();
     step.secrets(http.proxies.secrets());
 
     source::GitOptions options;
-    options.url = source::rewrite_url(store, params.url);
+    options.access = access_by_url(step, std::move(store), std::move(http), params.accept_new_host_key);
+    TRY_ASSIGN(source::GitAccess access, options.access(params.url));
+    options.url = std::move(access.url);
+    options.original_url = params.url;
+    options.credentials = std::move(access.credentials);
+    options.ca_file = std::move(access.ca_file);
+    options.proxy_url = std::move(access.proxy_url);
     options.revision = params.revision;
     options.refspec = params.refspec;
     options.depth = params.depth;
+    options.tags = params.tags;
+    options.sparse = params.sparse;
+    options.submodules = params.submodules;
+    options.submodule_paths = params.submodule_paths;
     options.into = params.into.empty() ? step.state / "source" : params.into;
-    options.credentials = source::credentials_for(store, options.url);
-    options.credentials.accept_new_host_key = params.accept_new_host_key;
-    TRY_ASSIGN(options.ca_file,
-               http::find_ca_bundle(http, /*optional=*/!options.url.starts_with("https://")));
     options.tls_verify = params.tls_verify;
-    options.proxy_url = proxy_url(http.proxies, options.url);
     options.retry.retries = params.retries;
     options.connect_timeout = params.connect_timeout;
     options.stall_timeout = params.stall_timeout;
@@ -97,16 +120,29 @@ source::GitCallbacks callbacks(Step& step) {
         step.warn("newhostkey", std::format("took the host key of {} unseen: {}", host, fingerprint),
                   "put this key into known_hosts");
     };
+    calls.on_submodule = [&step](std::string_view path, std::string_view url, std::string_view commit) {
+        step.stream.log(frames::Lane::err, std::format("submodule {}: {} at {}", path, url, commit));
+    };
     calls.on_retry = step.on_retry("fetch");
     return calls;
 }
 
-/// Content for Git LFS pointers; where that fails no tree is left behind.
+/// Content for Git LFS pointers, of every repository from its own server; where that fails no tree is left
+/// behind.
 Status lfs(const cli::Fetch& params, const source::GitOptions& options, const source::Checkout& checkout,
            Step& step) {
     TRY_ASSIGN(const source::CredentialStore store, credential_store(params));
     Status status = fetch_lfs({.tree = options.into, .url = options.url, .ref = checkout.ref, .store = store},
                               params, step);
+    for (const source::SubmoduleCheckout& each : checkout.submodules) {
+        if (status) {
+            status = fetch_lfs({.tree = options.into / each.path,
+                                .url = source::rewrite_url(store, each.url),
+                                .ref = {},
+                                .store = store},
+                               params, step);
+        }
+    }
     if (!status) {
         std::vector<std::string> notes;
         TRY(source::empty_directory(options.into, notes));
@@ -130,8 +166,8 @@ Result<handoff::Source> fetch(const cli::Fetch& params, Step& step) {
     for (const std::string& note : checkout.notes) {
         step.warn("fetchnote", note);
     }
-    if (checkout.has_submodules) {
-        step.warn("submodules", "the repository has submodules; they are not fetched yet",
+    if (checkout.has_submodules && !params.submodules) {
+        step.warn("submodules", "the repository has submodules; they were not fetched",
                   "builds that need their files will fail");
     }
     TRY(lfs(params, options, checkout, step));
@@ -142,9 +178,13 @@ Result<handoff::Source> fetch(const cli::Fetch& params, Step& step) {
                           .committer_date = checkout.committer_date,
                           .committer_time = checkout.committer_time,
                           .subject = checkout.subject,
-                          .archive_digest = {}};
+                          .archive_digest = {},
+                          .author = std::format("{} <{}>", checkout.author_name, checkout.author_email),
+                          .author_date = checkout.author_date,
+                          .tree = checkout.tree};
     TRY(handoff::write(step.state, value));
     step.result("commit", value.commit);
+    step.result("short-commit", value.commit.substr(0, 7));
     step.result("url", value.url);
     step.result("committer-date", value.committer_date);
     step.result("CHAINS-GIT_COMMIT", value.commit);

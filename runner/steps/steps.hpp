@@ -15,7 +15,7 @@ struct Findings;
 namespace slipway::steps {
 
 /// The source as a clean tree in `params.into` (or <state>/source).
-/// Results: commit, url, committer-date, CHAINS-GIT_URL, CHAINS-GIT_COMMIT.
+/// Results: commit, short-commit, url, committer-date, CHAINS-GIT_URL, CHAINS-GIT_COMMIT.
 Result<handoff::Source> fetch(const cli::Fetch& params, Step& step);
 
 /// The Dockerfile found, understood and its bases pinned. `source` names the tree unless params.source does.

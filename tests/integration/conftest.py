@@ -199,8 +199,8 @@ class Repository:
         # Fetching any commit by its id is what forges allow.
         self.git("config", "uploadpack.allowAnySHA1InWant", "true", at=self.bare)
 
-    def git(self, *arguments, at=None):
-        done = subprocess.run(["git", *map(str, arguments)], cwd=at or self.tree, capture_output=True, text=True,
+    def git(self, *arguments, at=None, stdin=""):
+        done = subprocess.run(["git", *map(str, arguments)], cwd=at or self.tree, capture_output=True, text=True, input=stdin,
                               env={**os.environ, **COMMIT_ENVIRONMENT})
         assert done.returncode == 0, f"git {arguments}: {done.stderr}"
         return done.stdout.strip()

@@ -33,9 +33,9 @@ __all__ = [
     "Files",
     "GitDaemon",
     "GitHttp",
+    "Lfs",
     "Registry",
     "Relay",
     "ServerError",
     "Sshd",
 ]
-__all__ = ["Authority", "GitDaemon", "GitHttp", "Lfs", "Registry", "Relay", "ServerError", "Sshd"]

@@ -12,12 +12,13 @@ chunked request bodies, which git and libgit2 send. What a test may ask of it be
 import base64
 import hmac
 import os
+import socket
 import ssl
 import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 CHUNK = 64 * 1024
 BACKEND_SECONDS = 120
@@ -31,7 +32,7 @@ def backend_environment(root, method, target, headers):
         "GIT_PROJECT_ROOT": str(root), "GIT_HTTP_EXPORT_ALL": "1",
         "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*",
         "GATEWAY_INTERFACE": "CGI/1.1", "SERVER_PROTOCOL": "HTTP/1.1", "REQUEST_METHOD": method,
-        "PATH_INFO": url.path, "QUERY_STRING": url.query, "REMOTE_ADDR": "127.0.0.1",
+        "PATH_INFO": unquote(url.path), "QUERY_STRING": url.query, "REMOTE_ADDR": "127.0.0.1",
         "CONTENT_TYPE": headers.get("content-type", ""),
     }
     for header, variable in (("content-encoding", "HTTP_CONTENT_ENCODING"), ("git-protocol", "HTTP_GIT_PROTOCOL"),
@@ -72,6 +73,7 @@ class _Handler(BaseHTTPRequestHandler):
         git = self.server.owner
         # Credentials never reach the log a test may print.
         git.requests.append((self.command, self.path))
+        git.credentials.append(bool(self.headers.get("Authorization")))
         fault = git.next_fault()
         if fault == "reset":
             self.close_connection = True
@@ -88,7 +90,7 @@ class _Handler(BaseHTTPRequestHandler):
         if not git.admits(self.headers.get("Authorization")):
             self._answer(401, {"WWW-Authenticate": 'Basic realm="git"'})
             return
-        if ".." in path.split("/"):
+        if ".." in unquote(path).split("/"):
             self._answer(400, {})
             return
         self._backend(git)
@@ -178,11 +180,13 @@ class GitHttp:
 
     handler = _Handler
 
-    def __init__(self, root: Path, users=None, tokens=None, tls=None, faults=(), redirects=None):
+    def __init__(self, root: Path, users=None, tokens=None, tls=None, faults=(), redirects=None,
+                 address="127.0.0.1"):
         self.root = Path(root)
         self.users, self.tokens = dict(users or {}), set(tokens or ())
         self.faults, self.redirects = list(faults), dict(redirects or {})
-        self.requests = []
+        self.requests, self.credentials = [], []  # the latter: whether the request had any
+        self.listen = address
         self.context = None
         if tls:
             self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -209,10 +213,11 @@ class GitHttp:
         return password in self.tokens or (name in self.users and hmac.compare_digest(self.users[name], password))
 
     def __enter__(self):
-        self._server = _Server(("127.0.0.1", 0), self.handler)
+        kind = type("_Server6", (_Server,), {"address_family": socket.AF_INET6}) if ":" in self.listen else _Server
+        self._server = kind((self.listen, 0), self.handler)
         self._server.owner = self
         self.port = self._server.server_address[1]
-        self.address = f"127.0.0.1:{self.port}"
+        self.address = f"[{self.listen}]:{self.port}" if ":" in self.listen else f"{self.listen}:{self.port}"
         self.url = f"{'https' if self.context else 'http'}://{self.address}"
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
         return self

@@ -12,16 +12,21 @@ from pathlib import Path
 from .process import accepts, start
 
 
-def _key(path: Path, passphrase=""):
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", passphrase, "-C", "slipway-test", "-f", str(path)],
-                   check=True)
+def make_key(path: Path, passphrase="", options=("-t", "ed25519")):
+    """A key pair: `path` and `path`.pub. `options` as for ssh-keygen."""
+    subprocess.run(["ssh-keygen", "-q", *options, "-N", passphrase, "-C", "slipway-test", "-f", str(path)], check=True)
 
 
 class Sshd:
-    """Serves repositories by absolute path: `url` + "/absolute/path.git"."""
+    """Serves repositories by absolute path: `url` + "/absolute/path.git".
 
-    def __init__(self, work: Path, passphrase=""):
+    `passphrase` locks the user's key; `host_key` are ssh-keygen's options for the host's; `more` are further lines of
+    sshd_config.
+    """
+
+    def __init__(self, work: Path, passphrase="", host_key=("-t", "ed25519"), more=""):
         self.work, self.passphrase = Path(work), passphrase
+        self.host_key_options, self.more = host_key, more
         self.user = getpass.getuser()
 
     def __enter__(self):
@@ -30,9 +35,9 @@ class Sshd:
         host, self.ssh_dir = self.work / "host_key", self.work / "ssh"
         self.ssh_dir.mkdir(mode=0o700, exist_ok=True)
         self.key, self.known_hosts = self.ssh_dir / "id_ed25519", self.ssh_dir / "known_hosts"
-        _key(host)
-        _key(self.key, self.passphrase)
-        (self.work / "authorized_keys").write_text((self.ssh_dir / "id_ed25519.pub").read_text())
+        make_key(host, options=self.host_key_options)
+        make_key(self.key, self.passphrase)
+        self.accept(self.ssh_dir / "id_ed25519.pub")
         shell = self.work / "git-only"
         # git-shell admits git's server commands and nothing else.
         shell.write_text('#!/bin/sh\nexport GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=safe.directory GIT_CONFIG_VALUE_0="*"\n'
@@ -51,14 +56,22 @@ PermitRootLogin prohibit-password
 ForceCommand {shell}
 AllowTcpForwarding no
 PidFile none
+MaxAuthTries 20
+{self.more}
 """)
         self._program, self.port = start(
             lambda port: ["/usr/sbin/sshd", "-D", "-e", "-f", str(config), "-p", str(port)],
             self.work / "sshd.log", accepts)
         kind, key, *_ = Path(f"{host}.pub").read_text().split()
-        self.known_hosts.write_text(f"[127.0.0.1]:{self.port} {kind} {key}\n")
+        self.host_key = f"{kind} {key}"
+        self.known_hosts.write_text(f"[127.0.0.1]:{self.port} {self.host_key}\n")
         self.url = f"ssh://{self.user}@127.0.0.1:{self.port}"
         return self
+
+    def accept(self, public_key: Path):
+        """Lets another key in."""
+        with open(self.work / "authorized_keys", "a") as keys:
+            keys.write(public_key.read_text())
 
     def __exit__(self, *_):
         self._program.stop()

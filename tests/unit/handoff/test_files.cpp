@@ -58,7 +58,10 @@ TEST_CASE("every value comes back as it was written") {
                                  .committer_date = "2026-11-22T07:45:03Z",
                                  .committer_time = 1795333503,
                                  .subject = "Größe",
-                                 .archive_digest = "sha256:abc"};
+                                 .archive_digest = "sha256:abc",
+                                 .author = "Ä <a@example.org>",
+                                 .author_date = "2026-11-21T07:45:03Z",
+                                 .tree = "beef"};
     REQUIRE(handoff::write(state.path, source));
     CHECK(handoff::read_source(state.path) == source);
     REQUIRE(handoff::write(state.path, plan()));

@@ -1,6 +1,7 @@
 #include "base/file.hpp"
 #include "source/credential_files.hpp"
 #include "source/credentials.hpp"
+#include "source/netrc.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -108,6 +109,64 @@ TEST_CASE("Tekton's ssh layout binds keys to hosts, wherever the directory has b
     CHECK_FALSE(credentials_for(store, "https://evil.com/a/b").basic);
 }
 
+TEST_CASE("a .netrc gives each machine its own, at any port") {
+    Directory home;
+    home.put(".netrc",
+             "# c\nmachine h.example login \"us er\" password s3cret\nmacdef init\nmachine evil login x\n\n"
+             "machine Other\n\tlogin o\n\tpassword p\\q account z\nmachine none login x\n"
+             "default login d password dd\nmachine behind login x password y\n");
+    CredentialStore store = read_home(home.path());
+    const auto basic = [&store](std::string_view url) {
+        const auto found = credentials_for(store, url).basic;
+        return found ? found->username + ":" + found->password : "-";
+    };
+    store.bind_passwords("https://main/x");
+    CHECK(basic("https://h.example/x") == "us er:s3cret");
+    CHECK(basic("http://h.example:8080/x") == "us er:s3cret");
+    CHECK(basic("https://other/x") == "o:p\\q");
+    CHECK(basic("https://main/y") == "d:dd");
+    CHECK(basic("https://behind/x") == "-");
+    CHECK(basic("https://sub.h.example/x") == "-");
+    CHECK(basic("https://o@h.example/x") == "-");
+    CHECK(parse_netrc("machine machine machine login password").empty());
+    CHECK(parse_netrc("default password x").size() == 1);
+    CHECK(parse_netrc("\"").empty());
+}
+
+TEST_CASE("a password without a host stays with the one URL it was given for") {
+    Directory directory;
+    directory.put("username", "u").put("password", "p");
+    CredentialStore store = read_basic_auth_dir(directory.path()).value();
+    store.bind_passwords("https://h:8443/x");
+    CHECK(credentials_for(store, "https://h:8443/y").basic);
+    CHECK_FALSE(credentials_for(store, "https://h/y").basic);
+    CHECK_FALSE(credentials_for(store, "http://h:8443/y").basic);
+    CHECK_FALSE(credentials_for(store, "https://other:8443/y").basic);
+}
+
+TEST_CASE("a .gitconfig says which account of a host is meant") {
+    Directory home;
+    home.put(".gitconfig",
+             "[credential]\n\thelper = !touch /tmp/pwned\n[credential \"https://h\"]\n\tusername = b\n")
+        .put(".git-credentials", "https://a:one@h\nhttps://b:two@h\nhttps://c:three@i\n");
+    const CredentialStore store = read_home(home.path());
+    CHECK(credentials_for(store, "https://h/x").basic->password == "two");
+    CHECK(credentials_for(store, "https://a@h/x").basic->password == "one");
+    CHECK(credentials_for(store, "https://i/x").basic->password == "three");
+}
+
+TEST_CASE("keys that take a passphrase are told from those that do not") {
+    CHECK(key_is_encrypted("-----BEGIN ENCRYPTED PRIVATE KEY-----\nx"));
+    CHECK(key_is_encrypted("-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n"));
+    CHECK_FALSE(key_is_encrypted("-----BEGIN RSA PRIVATE KEY-----\nMII\n"));
+    CHECK_FALSE(
+        key_is_encrypted("-----BEGIN OPENSSH PRIVATE "
+                         "KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtzc2gt\n"));
+    CHECK(key_is_encrypted("-----BEGIN OPENSSH PRIVATE "
+                           "KEY-----\nb3BlbnNzaC1rZXktdjEAAAAACmFlczI1Ni1jdHIAAAAGYmNyeXB0AAAAGAAAABDq\n"));
+    CHECK_FALSE(key_is_encrypted("-----BEGIN OPENSSH PRIVATE KEY-----\n"));
+}
+
 TEST_CASE("directories that hold nothing usable are the caller's mistake, a missing home is not") {
     const Directory directory;
     CHECK(read_basic_auth_dir(directory.path()).error().klass == ErrorClass::usage);
@@ -121,7 +180,7 @@ TEST_CASE("credential files full of nonsense give nothing and do no harm") {
     const std::string noise = std::string(50'000, '[') + "\n" + std::string(50'000, '"') +
                               "\n=\n[url \"\n\\\nHost\nPort x\n" + std::string("\0\xff\n", 3);
     CHECK(parse_git_credentials(noise).empty());
-    CHECK(parse_git_rewrites(noise).empty());
+    CHECK(parse_git_config(noise).rewrites.empty());
     CHECK(parse_ssh_config(noise).size() <= 2);
     std::string many;
     for (int i = 0; i < 5000; ++i) {

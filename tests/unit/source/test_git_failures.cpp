@@ -105,14 +105,15 @@ TEST_CASE("a revision that is not there is gitcheckout, of class build, and fina
         CHECK_FALSE(error.transient);
         CHECK(error.message.contains(revision));
     }
-    CHECK(failure(scratch.options(url, std::string(40, '1'))).hint.contains("forced push"));
+    CHECK(failure(scratch.options(url, std::string(40, '1'))).message.contains("force pushed"));
     CHECK(failure(scratch.options(url, "MAIN")).hint.contains("refs/heads/main"));
 
     shell(scratch.bare(), "git config uploadpack.allowReachableSHA1InWant true");
     CHECK(failure(scratch.options(url, std::string(40, '1'))).code == code::git_checkout);
 
-    const Error abbreviated = failure(scratch.options(url, scratch.id("main").substr(0, 10)));
-    CHECK(abbreviated.klass == ErrorClass::usage);
+    const Error abbreviated = failure(scratch.options(url, "0000000000"));
+    CHECK(abbreviated.klass == ErrorClass::build);
+    CHECK(abbreviated.message.contains("no branch, tag or commit"));
 
     GitOptions with_refspec = scratch.options(url);
     with_refspec.refspec = "refs/pull/99/head";

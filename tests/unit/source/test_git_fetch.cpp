@@ -249,5 +249,5 @@ TEST_CASE("neither hooks nor configuration nor attributes of the repository make
     fetched(options);
     CHECK_FALSE(fs::exists(options.into / "smudged"));
     CHECK_FALSE(fs::exists(options.into / "hooked"));
-    CHECK(read_file(options.into / "x.crlf") == "a\nb\n"); // as stored
+    CHECK(read_file(options.into / "x.crlf") == "a\r\nb\r\n");
 }

@@ -120,6 +120,10 @@ TEST_CASE("a branch goes before a tag of the same name, and a commit is fetched 
     CHECK(plan_fetch(refs, std::string(40, 'e'), "", false)->bare_commit);
     CHECK(plan_fetch(refs, std::string(40, 'e'), "", true)->everything);
     CHECK(plan_fetch(refs, "none", "", false).error().code == code::git_checkout);
+    CHECK(plan_fetch(refs, "BBBB", "", false)->prefix == "bbbb");
+    CHECK(plan_fetch(refs, "bbbb", "refs/heads/x", false)->everything);
+    CHECK(plan_fetch({}, "bbbb", "", false).error().code == code::git_checkout);
+    CHECK_FALSE(plan_fetch(refs, "bbb", "", false));
 }
 
 TEST_CASE("known_hosts: plain, ported, hashed, patterned, revoked") {
