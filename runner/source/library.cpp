@@ -31,8 +31,8 @@ int set_up() {
         git_libgit2_opts(GIT_OPT_ENABLE_FSYNC_GITDIR, 0),
         git_libgit2_opts(GIT_OPT_ENABLE_STRICT_HASH_VERIFICATION, 0), // ids were made from what was received
         // A checkout passes over the pack once: little of it needs to be mapped at a time.
-        git_libgit2_opts(GIT_OPT_SET_MWINDOW_SIZE, std::size_t{1} << 20U),
-        git_libgit2_opts(GIT_OPT_SET_MWINDOW_MAPPED_LIMIT, std::size_t{8} << 20U),
+        git_libgit2_opts(GIT_OPT_SET_MWINDOW_SIZE, std::size_t{512} << 10U),
+        git_libgit2_opts(GIT_OPT_SET_MWINDOW_MAPPED_LIMIT, std::size_t{2} << 20U),
         git_libgit2_opts(GIT_OPT_SET_USER_AGENT_PRODUCT, "git/2.47 slipway"), // some hosts look for "git/"
         register_streams(),
         register_tls_streams(),

@@ -12,6 +12,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -48,21 +49,45 @@ def lighttpd(root, work):
         program.stop()
 
 
+def descendants(pid):
+    yield pid
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        for child in (task / "children").read_text().split():
+            yield from descendants(int(child))
+
+
+def watch(pid, peaks, ended):
+    """Keeps the high-water mark of every process below `pid`. (What wait4 says begins with our own size.)"""
+    while not ended.wait(0.01):
+        try:
+            for each in descendants(pid):
+                for line in Path(f"/proc/{each}/status").read_text().splitlines():
+                    if line.startswith("VmHWM:"):
+                        peaks[each] = int(line.split()[1]) / 1024
+        except OSError:
+            pass  # one of them has ended
+
+
 class Run:
-    """One command, measured: seconds, CPU seconds and the largest process in MiB, children included."""
+    """One command, measured: seconds, CPU seconds (children included) and the largest process in MiB."""
 
     def __init__(self, argv, log):
+        peaks, ended = {0: 0}, threading.Event()
         with open(log, "wb") as out:
             started = time.monotonic()
             child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
                                      env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/nonexistent",
                                           "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_TERMINAL_PROMPT": "0"})
+            watcher = threading.Thread(target=watch, args=(child.pid, peaks, ended))
+            watcher.start()
             _, status, usage = os.wait4(child.pid, 0)
             self.wall = time.monotonic() - started
+            ended.set()
+            watcher.join()
         child.returncode = os.waitstatus_to_exitcode(status)
         if child.returncode != 0:
             raise SystemExit(f"{argv} ended with {child.returncode}:\n{Path(log).read_text(errors='replace')[-3000:]}")
-        self.cpu, self.peak = usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+        self.cpu, self.peak = usage.ru_utime + usage.ru_stime, max(peaks.values())
 
 
 def slipway(url, depth, work):
@@ -125,6 +150,7 @@ def main():
     parser.add_argument("--caches", nargs="+", default=["warm", "cold"], choices=["warm", "cold"],
                         help="cold: for no round trip and depth 1 only")
     options = parser.parse_args()
+    version = subprocess.run(["git", "--version"], check=True, capture_output=True, text=True).stdout.strip()
     with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR"), ignore_cleanup_errors=True) as scratch:
         work, root = Path(scratch), Path(scratch) / "served"
         root.mkdir()
@@ -134,6 +160,8 @@ def main():
         for shape in () if named else repositories.SHAPES:
             repositories.make(root, shape)
             named.append((shape, None))
+        print(f"`slipway fetch` / `git clone` ({version}); load average {os.getloadavg()[0]:.1f} at the start. Loopback, work "
+              "trees in memory; round trips are added by a relay in user space, without a limit to bandwidth.\n")
         print("| repository | depth | round trip | cache | median s | best s | CPU s | largest process MiB | MB received |")
         print("|---|---|---|---|---|---|---|---|---|")
         with lighttpd(root, work) as port:
@@ -145,9 +173,11 @@ def main():
                                 continue
                             with Delay(port, round_trip / 1000) as relay:
                                 via = relay if round_trip else None
-                                measured = measure(options.pairs, f"http://127.0.0.1:{relay.port if via else port}/git/{name}.git",
-                                                   depth, work, cold if cache == "cold" else lambda: None, via)
-                            print("| " + " | ".join(row(name, depth, round_trip / 1000, cache, measured)) + " |", flush=True)
+                                url = f"http://127.0.0.1:{relay.port if via else port}/git/{name}.git"
+                                measured = measure(options.pairs, url, depth, work,
+                                                   cold if cache == "cold" else lambda: None, via)
+                            print("| " + " | ".join(row(name, depth, round_trip / 1000, cache, measured)) + " |",
+                                  flush=True)
 
 
 if __name__ == "__main__":
