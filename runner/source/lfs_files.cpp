@@ -2,7 +2,6 @@
 
 #include "source/library.hpp"
 
-#include <cerrno>
 #include <format>
 #include <git2/sys/config.h>
 #include <optional>
@@ -158,17 +157,21 @@ LfsConfig read_config(const Opened& in) {
         backend->free(backend);
         return found;
     }
-    const auto get = [raw](const char* name) {
-        git_buf value = GIT_BUF_INIT;
-        const bool there = git_config_get_string_buf(&value, raw, name) == 0;
-        std::string copy = there ? std::string(value.ptr, value.size) : std::string();
-        git_buf_dispose(&value);
-        return copy;
+    // By walking, not by asking: libgit2 1.9 gives a backend in memory back too often after each question.
+    const auto take = [](const git_config_entry* each, void* payload) -> int {
+        LfsConfig& into = *static_cast<LfsConfig*>(payload);
+        const std::string_view name = each->name;
+        const std::string_view value = each->value == nullptr ? "" : each->value;
+        for (const auto& [key, place] : {std::pair("lfs.url", &into.url), std::pair("remote.origin.lfsurl", &into.remote_url),
+                                         std::pair("lfs.fetchinclude", &into.include),
+                                         std::pair("lfs.fetchexclude", &into.exclude)}) {
+            if (name == key) {
+                *place = value;
+            }
+        }
+        return 0;
     };
-    found.url = get("lfs.url");
-    found.remote_url = get("remote.origin.lfsurl");
-    found.include = get("lfs.fetchinclude");
-    found.exclude = get("lfs.fetchexclude");
+    git_config_foreach(raw, take, &found); // the last of a name counts
     return found;
 }
 
