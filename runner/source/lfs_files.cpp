@@ -162,9 +162,9 @@ LfsConfig read_config(const Opened& in) {
         LfsConfig& into = *static_cast<LfsConfig*>(payload);
         const std::string_view name = each->name;
         const std::string_view value = each->value == nullptr ? "" : each->value;
-        for (const auto& [key, place] : {std::pair("lfs.url", &into.url), std::pair("remote.origin.lfsurl", &into.remote_url),
-                                         std::pair("lfs.fetchinclude", &into.include),
-                                         std::pair("lfs.fetchexclude", &into.exclude)}) {
+        for (const auto& [key, place] :
+             {std::pair("lfs.url", &into.url), std::pair("remote.origin.lfsurl", &into.remote_url),
+              std::pair("lfs.fetchinclude", &into.include), std::pair("lfs.fetchexclude", &into.exclude)}) {
             if (name == key) {
                 *place = value;
             }

@@ -31,18 +31,20 @@ std::string with_action(std::string_view action) {
 } // namespace
 
 TEST_CASE("a request names what is wanted") {
-    CHECK(batch_request({asked.front()}, "refs/heads/main") ==
-          R"({"hash_algo":"sha256","objects":[{"oid":")" + one +
-              R"(","size":10}],"operation":"download","ref":{"name":"refs/heads/main"},"transfers":["basic"]})");
+    CHECK(
+        batch_request({asked.front()}, "refs/heads/main") ==
+        R"({"hash_algo":"sha256","objects":[{"oid":")" + one +
+            R"(","size":10}],"operation":"download","ref":{"name":"refs/heads/main"},"transfers":["basic"]})");
     CHECK_FALSE(batch_request(asked, "").contains("ref"));
     CHECK_FALSE(batch_request(asked, "refs/heads/\xff").empty());
 }
 
 TEST_CASE("answers come in the order of the questions, whatever the server's") {
     const auto answers = parse_batch(
-        std::format(R"({{"transfer":"basic","objects":[{{"oid":"{}","error":{{"code":404,"message":"gone\nfor good"}}}},
+        std::format(
+            R"({{"transfer":"basic","objects":[{{"oid":"{}","error":{{"code":404,"message":"gone\nfor good"}}}},
             {{"oid":"never asked"}},7,{{"oid":"{}","actions":{{"download":{{"href":"https://h/x"}}}}}}]}})",
-                    two, one),
+            two, one),
         asked, now);
     REQUIRE(answers);
     REQUIRE(answers->size() == 2);
@@ -60,12 +62,15 @@ TEST_CASE("an object the server does not mention has neither action nor error") 
 
 TEST_CASE("an action expires when it says so, in either way of saying it") {
     const auto expiry = [](std::string_view members) {
-        return first_of(with_action(std::format(R"({{"href":"https://h/x"{}}})", members))).value().download->expires;
+        return first_of(with_action(std::format(R"({{"href":"https://h/x"{}}})", members)))
+            .value()
+            .download->expires;
     };
     CHECK(expiry(R"(,"expires_in":60)") == now + seconds(60));
     CHECK(expiry(R"(,"expires_in":60,"expires_at":"2030-01-01T00:00:00Z")") == now + seconds(60));
     CHECK(expiry(R"(,"expires_at":"2026-01-01T00:01:00Z")") == now + seconds(60));
-    CHECK(expiry(R"(,"expires_at":"2026-01-01T02:01:00.5+02:00")") == now + std::chrono::milliseconds(60'500));
+    CHECK(expiry(R"(,"expires_at":"2026-01-01T02:01:00.5+02:00")") ==
+          now + std::chrono::milliseconds(60'500));
     CHECK(expiry(R"(,"expires_in":0,"expires_at":"0001-01-01T00:00:00Z")") == std::nullopt);
     CHECK(expiry(R"(,"expires_at":"tomorrow")") == std::nullopt);
     CHECK(expiry(R"(,"expires_in":9223372036854775807)").has_value());
@@ -96,8 +101,9 @@ TEST_CASE("header values and what stands in a query are secrets") {
 TEST_CASE("what is not understood is an error, never a crash") {
     for (const std::string& body :
          {std::string("<html>"), std::string(), std::string("[]"), std::string(R"({"objects":{}})"),
-          std::string(R"({"transfer":"multipart","objects":[]})"), std::string(R"({"hash_algo":"sha512","objects":[]})"),
-          std::string(100'000, '['), std::format(R"({{"objects":[{}]}})", with_action(R"({"header":{"a":1}})")),
+          std::string(R"({"transfer":"multipart","objects":[]})"),
+          std::string(R"({"hash_algo":"sha512","objects":[]})"), std::string(100'000, '['),
+          std::format(R"({{"objects":[{}]}})", with_action(R"({"header":{"a":1}})")),
           std::format(R"({{"objects":[{}]}})",
                       with_action(std::format(R"({{"header":{{"a":"{}"}}}})", std::string(20'000, 'x'))))}) {
         const auto answers = parse_batch(body, asked, now);

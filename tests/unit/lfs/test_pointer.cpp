@@ -10,7 +10,8 @@ namespace {
 const std::string oid(64, 'a');
 
 std::string pointer(std::string_view middle = {}, std::string_view size = "12345") {
-    return std::format("version https://git-lfs.github.com/spec/v1\n{}oid sha256:{}\nsize {}\n", middle, oid, size);
+    return std::format("version https://git-lfs.github.com/spec/v1\n{}oid sha256:{}\nsize {}\n", middle, oid,
+                       size);
 }
 
 } // namespace
@@ -33,7 +34,8 @@ TEST_CASE("older versions, blank lines and Windows line ends are read as git-lfs
 }
 
 TEST_CASE("extensions are named") {
-    const auto found = parse_pointer(pointer(std::format("ext-0-foo sha256:{0}\next-1-bar sha256:{0}\n", oid)));
+    const auto found =
+        parse_pointer(pointer(std::format("ext-0-foo sha256:{0}\next-1-bar sha256:{0}\n", oid)));
     REQUIRE(found);
     CHECK(found->extensions == std::vector<std::string>{"foo", "bar"});
 }
@@ -42,7 +44,8 @@ TEST_CASE("what is no pointer is none") {
     const std::string upper(64, 'A');
     for (const std::string& text :
          {std::string(), std::string("\n"), std::string("version https://git-lfs.github.com/spec/v1\n"),
-          "oid sha256:" + oid + "\nsize 1\n", "version https://example.com/v1\noid sha256:" + oid + "\nsize 1\n",
+          "oid sha256:" + oid + "\nsize 1\n",
+          "version https://example.com/v1\noid sha256:" + oid + "\nsize 1\n",
           "version https://git-lfs.github.com/spec/v1\nsize 1\noid sha256:" + oid + "\n",
           "version https://git-lfs.github.com/spec/v1\noid sha256:" + upper + "\nsize 1\n",
           "version https://git-lfs.github.com/spec/v1\noid sha1:" + oid + "\nsize 1\n", pointer({}, "-1"),

@@ -7,7 +7,8 @@ using namespace slipway::source;
 
 TEST_CASE("the LFS server stands beside the repository") {
     CHECK(find_lfs_server("", "https://h.example/foo/bar")->url == "https://h.example/foo/bar.git/info/lfs");
-    CHECK(find_lfs_server("", "https://h.example/foo/bar.git/")->url == "https://h.example/foo/bar.git/info/lfs");
+    CHECK(find_lfs_server("", "https://h.example/foo/bar.git/")->url ==
+          "https://h.example/foo/bar.git/info/lfs");
     CHECK(find_lfs_server("", "git://h.example:9418/foo.git")->url == "https://h.example/foo.git/info/lfs");
     CHECK(find_lfs_server("", "https://h.example/foo")->ssh_url.empty());
 }
@@ -23,7 +24,8 @@ TEST_CASE("over ssh the server is asked, and its https address is what is left")
 }
 
 TEST_CASE("a path is one word of the command, whatever it holds") {
-    CHECK(find_lfs_server("", "git@h.example:foo;id")->ssh_command == "git-lfs-authenticate 'foo;id' download");
+    CHECK(find_lfs_server("", "git@h.example:foo;id")->ssh_command ==
+          "git-lfs-authenticate 'foo;id' download");
     CHECK(find_lfs_server("", "git@h.example:it's$(id)")->ssh_command ==
           R"(git-lfs-authenticate 'it'\''s$(id)' download)");
 }
@@ -31,7 +33,8 @@ TEST_CASE("a path is one word of the command, whatever it holds") {
 TEST_CASE("what is configured wins, within bounds") {
     CHECK(find_lfs_server("https://l.example/x/", "https://h.example/r")->url == "https://l.example/x");
     CHECK(find_lfs_server("git@l.example:x", "/srv/r.git")->ssh_url == "git@l.example:x");
-    for (const char* url : {"file:///srv", "/srv", "git://l.example/x", "ftp://l.example/x", "nonsense", "-x"}) {
+    for (const char* url :
+         {"file:///srv", "/srv", "git://l.example/x", "ftp://l.example/x", "nonsense", "-x"}) {
         INFO(url);
         const auto found = find_lfs_server(url, "https://h.example/r");
         REQUIRE_FALSE(found);
