@@ -65,7 +65,7 @@ void check_from(Pass& pass, const StageView& stage) {
         pass.find("FromAsCasing", from, as, std::format("{} has another case than its {}", as, keyword),
                   std::format("write {}", wanted));
     }
-    if (stage.name != to_lower(stage.name)) {
+    if (!stage.name.contains('$') && stage.name != to_lower(stage.name)) {
         pass.find("StageNameCasing", from, stage.name,
                   std::format("the stage's name {} is not in lower case", shown(stage.name)),
                   std::format("write {}, here and where it is used", shown(to_lower(stage.name))));

@@ -207,6 +207,9 @@ class Variables {
     void visit(const Instruction& instruction, Scope& scope) {
         static constexpr std::array<std::string_view, 10> expanded{
             "ADD", "ARG", "COPY", "ENV", "EXPOSE", "LABEL", "STOPSIGNAL", "USER", "VOLUME", "WORKDIR"};
+        if (instruction.keyword == "ONBUILD") { // defines for the stages built on this one, at least
+            define(instruction.nested.front(), scope);
+        }
         if (!std::ranges::contains(expanded, instruction.keyword)) {
             return;
         }
@@ -221,6 +224,10 @@ class Variables {
         for (const auto& assignment : instruction.assignments) {
             look(instruction, assignment.value, scope);
         }
+        define(instruction, scope);
+    }
+
+    static void define(const Instruction& instruction, Scope& scope) {
         if (instruction.keyword == "ARG" || instruction.keyword == "ENV") {
             for (const auto& assignment : instruction.assignments) {
                 scope.names.insert(assignment.name);

@@ -8,6 +8,7 @@
 #include "steps/verbs.hpp"
 
 #include <algorithm>
+#include <cctype>
 #include <format>
 #include <unistd.h>
 

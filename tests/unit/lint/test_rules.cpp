@@ -108,6 +108,7 @@ TEST_CASE("ReservedStageName and StageNameCasing") {
     CHECK(rules("FROM a AS context\n") == "ReservedStageName@1:11+7");
     CHECK(rules("FROM a AS Builder\n") == "StageNameCasing@1:11+7");
     CHECK(rules("FROM a AS scratchpad\n") == "");
+    CHECK(rules("ARG NAME=x\nFROM a AS $NAME\n") == "");
 }
 
 TEST_CASE("SecretsUsedInArgOrEnv") {
@@ -133,6 +134,7 @@ TEST_CASE("UndefinedVar from scratch: everything is known") {
     CHECK(rules("FROM scratch\nARG B\nENV A=$B C=${D:-x} PATH=/x:$PATH\nCOPY $B /y$A\n") == "");
     CHECK(rules("FROM scratch AS x\nENV A=1\nFROM x\nWORKDIR /$A/${B}\n") == "UndefinedVar@4:13+3");
     CHECK(rules("FROM scratch\nENV A='$B'\nRUN echo $C\n") == "");
+    CHECK(rules("FROM scratch AS x\nONBUILD ARG V=1\nFROM x\nLABEL v=$V\n") == "");
 }
 
 TEST_CASE("UndefinedVar on an image: only what speaks for a mistake") {
