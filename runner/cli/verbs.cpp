@@ -252,8 +252,9 @@ Result<Invocation> parse_verb(const Verb& verb, const std::vector<std::string>& 
         table.number("retries", resolve.retries, 0, 100, "further tries after a transient failure");
         TRY(parser.parse(rest, environment));
         return finish(parser, resolve,
-                      resolve.offline && resolve.report.empty() ? Status(need("report", "text, json or sarif"))
-                                                                : Status());
+                      resolve.offline && resolve.report.empty()
+                          ? Status(need("report", "text, json or sarif"))
+                          : Status());
     }
     if (verb.name == "build") {
         Build build;
