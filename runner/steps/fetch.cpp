@@ -170,7 +170,9 @@ Result<handoff::Source> fetch(const cli::Fetch& params, Step& step) {
         step.warn("submodules", "the repository has submodules; they were not fetched",
                   "builds that need their files will fail");
     }
-    TRY(lfs(params, options, checkout, step));
+    if (checkout.lfs_pointers > 0) {
+        TRY(lfs(params, options, checkout, step));
+    }
     handoff::Source value{.directory = fs::absolute(options.into).lexically_normal().string(),
                           .commit = checkout.commit,
                           .url = checkout.url,
