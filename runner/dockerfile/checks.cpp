@@ -44,15 +44,26 @@ struct MountType {
 
 const std::array<MountType, 5>& mount_types() {
     static const std::vector<Key> target = {{"target"}, {"dst"}, {"destination"}};
-    static const std::vector<Key> switches = {{"nosuid", Takes::nothing}, {"nodev", Takes::nothing},
-                                              {"noexec", Takes::nothing}, {"ro", Takes::nothing},
+    static const std::vector<Key> switches = {{"nosuid", Takes::nothing},
+                                              {"nodev", Takes::nothing},
+                                              {"noexec", Takes::nothing},
+                                              {"ro", Takes::nothing},
                                               {"readonly", Takes::nothing}};
-    static const std::vector<Key> sharing = {
-        {"rw", Takes::nothing},      {"readwrite", Takes::nothing}, {"Z", Takes::nothing},
-        {"z", Takes::nothing},       {"U", Takes::nothing},         {"shared", Takes::nothing},
-        {"rshared", Takes::nothing}, {"private", Takes::nothing},   {"rprivate", Takes::nothing},
-        {"slave", Takes::nothing},   {"rslave", Takes::nothing},    {"bind-propagation", Takes::propagation},
-        {"from"},                    {"source"},                    {"src"}};
+    static const std::vector<Key> sharing = {{"rw", Takes::nothing},
+                                             {"readwrite", Takes::nothing},
+                                             {"Z", Takes::nothing},
+                                             {"z", Takes::nothing},
+                                             {"U", Takes::nothing},
+                                             {"shared", Takes::nothing},
+                                             {"rshared", Takes::nothing},
+                                             {"private", Takes::nothing},
+                                             {"rprivate", Takes::nothing},
+                                             {"slave", Takes::nothing},
+                                             {"rslave", Takes::nothing},
+                                             {"bind-propagation", Takes::propagation},
+                                             {"from"},
+                                             {"source"},
+                                             {"src"}};
     static const std::vector<Key> owner = {
         {"id"}, {"mode", Takes::octal}, {"uid", Takes::number}, {"gid", Takes::number}};
     const auto all = [](std::initializer_list<std::vector<Key>> parts) {
@@ -63,14 +74,13 @@ const std::array<MountType, 5>& mount_types() {
         return out;
     };
     static const std::array<MountType, 5> types = {{
-        {"bind",
-         all({target,
-              switches,
-              sharing,
-              {{"bind-nonrecursive", Takes::nothing},
-               {"no-dereference", Takes::nothing},
-               {"relabel", Takes::relabelling},
-               {"consistency"}}})},
+        {"bind", all({target,
+                      switches,
+                      sharing,
+                      {{"bind-nonrecursive", Takes::nothing},
+                       {"no-dereference", Takes::nothing},
+                       {"relabel", Takes::relabelling},
+                       {"consistency"}}})},
         {"cache", all({target, switches, sharing, owner, {{"sharing", Takes::sharing}}})},
         {"secret", all({target, owner, {{"required", Takes::maybe_boolean}}}), false},
         {"ssh", all({target, owner, {{"required", Takes::boolean}}}), false},
@@ -128,8 +138,7 @@ std::optional<Fault> check_key(const Key& key, std::string_view value, bool has_
     static constexpr std::array<std::string_view, 6> propagations = {"shared",   "rshared", "private",
                                                                      "rprivate", "slave",   "rslave"};
     switch (key.takes) {
-    case Takes::octal:
-        return is_number(value, 8) ? std::nullopt : std::optional(bad("an octal number"));
+    case Takes::octal: return is_number(value, 8) ? std::nullopt : std::optional(bad("an octal number"));
     case Takes::number: return is_number(value, 10) ? std::nullopt : std::optional(bad("a number"));
     case Takes::boolean:
     case Takes::maybe_boolean: return is_boolean(value) ? std::nullopt : std::optional(bad("true or false"));
@@ -167,8 +176,14 @@ constexpr double longest_duration = 9.2e18;
 
 // Go's notation; nothing when it is none.
 std::optional<double> duration(std::string_view text) {
-    static constexpr std::array<std::pair<std::string_view, double>, 8> units = {
-        {{"ns", 1}, {"us", 1e3}, {"µs", 1e3}, {"μs", 1e3}, {"ms", 1e6}, {"s", 1e9}, {"m", 6e10}, {"h", 3.6e12}}};
+    static constexpr std::array<std::pair<std::string_view, double>, 8> units = {{{"ns", 1},
+                                                                                  {"us", 1e3},
+                                                                                  {"µs", 1e3},
+                                                                                  {"μs", 1e3},
+                                                                                  {"ms", 1e6},
+                                                                                  {"s", 1e9},
+                                                                                  {"m", 6e10},
+                                                                                  {"h", 3.6e12}}};
     double sign = 1;
     if (text.starts_with('-') || text.starts_with('+')) {
         sign = text.front() == '-' ? -1 : 1;
@@ -203,10 +218,10 @@ std::optional<double> duration(std::string_view text) {
 
 bool is_signal_name(std::string_view name) {
     static constexpr std::array<std::string_view, 41> known = {
-        "ABRT", "ALRM", "BUS",  "CHLD", "CLD",  "CONT",   "FPE", "HUP",  "ILL",  "INT",    "IO",
-        "IOT",  "KILL", "PIPE", "POLL", "PROF", "PWR",    "QUIT", "SEGV", "STKFLT", "STOP", "SYS",
-        "TERM", "TRAP", "TSTP", "TTIN", "TTOU", "UNUSED", "URG", "USR1", "USR2", "VTALRM", "WINCH",
-        "XCPU", "XFSZ", "RTMIN", "RTMAX", "BUG", "EMT", "INFO", "LWP"};
+        "ABRT", "ALRM", "BUS",   "CHLD",  "CLD",  "CONT",   "FPE",  "HUP",  "ILL",    "INT",    "IO",
+        "IOT",  "KILL", "PIPE",  "POLL",  "PROF", "PWR",    "QUIT", "SEGV", "STKFLT", "STOP",   "SYS",
+        "TERM", "TRAP", "TSTP",  "TTIN",  "TTOU", "UNUSED", "URG",  "USR1", "USR2",   "VTALRM", "WINCH",
+        "XCPU", "XFSZ", "RTMIN", "RTMAX", "BUG",  "EMT",    "INFO", "LWP"};
     if (std::ranges::contains(known, name)) {
         return true;
     }
@@ -352,9 +367,9 @@ std::optional<Fault> check_health_flag(const Flag& flag) {
     }
     const auto time = duration(flag.value);
     if (!time) {
-        return Fault{std::format("HEALTHCHECK {}={} is no duration", name, shown(flag.value)),
-                     std::format("write a number and ms, s, m or h: {}=30s; variables do not work here", name),
-                     name};
+        return Fault{
+            std::format("HEALTHCHECK {}={} is no duration", name, shown(flag.value)),
+            std::format("write a number and ms, s, m or h: {}=30s; variables do not work here", name), name};
     }
     if (*time < 1) {
         return Fault{std::format("HEALTHCHECK {}={} is not positive", name, shown(flag.value)),
@@ -379,7 +394,8 @@ std::optional<Fault> check_signal(std::string_view value) {
         }
     }
     return Fault{std::format("STOPSIGNAL {} is no signal", shown(value)),
-                 "write a name or a number, such as SIGTERM or 15", {}};
+                 "write a name or a number, such as SIGTERM or 15",
+                 {}};
 }
 
 bool could_be_image(std::string_view name) {
@@ -393,8 +409,8 @@ bool could_be_image(std::string_view name) {
     const std::size_t colon = name.find(':', slash == std::string_view::npos ? 0 : slash);
     if (colon != std::string_view::npos) {
         const std::string_view tag = name.substr(colon + 1);
-        const bool sound = !tag.empty() && tag.size() <= 128 && !tag.starts_with('.') && !tag.starts_with('-') &&
-                           std::ranges::all_of(tag, [](char c) {
+        const bool sound = !tag.empty() && tag.size() <= 128 && !tag.starts_with('.') &&
+                           !tag.starts_with('-') && std::ranges::all_of(tag, [](char c) {
                                return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
                                       (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-';
                            });
@@ -405,8 +421,8 @@ bool could_be_image(std::string_view name) {
     }
     std::vector<std::string_view> parts = split(name, '/');
     const std::string_view first = parts.front();
-    if (parts.size() > 1 && (first.contains('.') || first.contains(':') || first == "localhost" ||
-                             first != to_lower(first))) {
+    if (parts.size() > 1 &&
+        (first.contains('.') || first.contains(':') || first == "localhost" || first != to_lower(first))) {
         parts.erase(parts.begin()); // a registry's address
     }
     return std::ranges::all_of(parts, is_path_component);

@@ -1,5 +1,5 @@
-// Values of flags and settings as buildah 1.39 takes them, once their variables are filled in. Internal to the room.
-// Every function says what is wrong, or nothing.
+// Values of flags and settings as buildah 1.39 takes them, once their variables are filled in. Internal to
+// the room. Every function says what is wrong, or nothing.
 #pragma once
 
 #include "dockerfile/instruction.hpp"
@@ -24,7 +24,8 @@ std::optional<Fault> check_platform(std::string_view value);
 std::optional<Fault> check_health_flag(const Flag& flag);
 /// STOPSIGNAL: a number or a signal's name.
 std::optional<Fault> check_signal(std::string_view value);
-/// An image's name as registries allow it, or something with a transport (docker://, oci:…), which is left to buildah.
+/// An image's name as registries allow it, or something with a transport (docker://, oci:…), which is left to
+/// buildah.
 bool could_be_image(std::string_view name);
 
 } // namespace slipway::dockerfile

@@ -16,35 +16,18 @@
 namespace slipway::dockerfile {
 namespace {
 
-// What stages hand down to each other in all; guards against long chains of long environments.
-constexpr std::size_t inherited_limit = std::size_t{64} << 20U;
+// Reasons for the Docker format that stages hand down to each other, in all.
+constexpr std::size_t inherited_limit = 500'000;
 
-// What an image built so far would hold; a stage built on another begins with a copy.
+// What an image built so far would hold.
 struct State {
     Scope scope;
-    FinalStage config;
+    FinalStage config;                        // handed down only to where the final stage comes from
     std::vector<const Instruction*> triggers; // ONBUILD instructions
     std::vector<std::string> docker_only; // "HEALTHCHECK (line 12)": lost when the image is of the OCI format
     std::set<std::string> listed;         // what is in config.expose and config.volumes already
     std::set<std::string> ports;          // exposed, without their protocols
     bool cmd_set = false;
-
-    [[nodiscard]] std::size_t bytes() const {
-        constexpr std::size_t each = 100;
-        std::size_t out = scope.bytes() + each * (1 + triggers.size() + docker_only.size());
-        for (const auto& [name, value] : config.labels) {
-            out += each + name.size() + value.size();
-        }
-        for (const std::string& text : listed) {
-            out += 2 * (each + text.size());
-        }
-        for (const auto* command : {&config.cmd, &config.entrypoint}) {
-            for (const std::string& word : command->value_or(std::vector<std::string>())) {
-                out += each + word.size();
-            }
-        }
-        return out;
-    }
 
     void list(std::vector<std::string>& into, std::string text) {
         if (listed.insert((&into == &config.expose ? "e" : "v") + text).second) {
@@ -103,6 +86,11 @@ class CommandPass {
 
     Status run() {
         states_.resize(plan_.stages.size());
+        leads_to_target_.resize(plan_.stages.size());
+        for (int index = plan_.target; index >= 0;
+             index = plan_.stages[static_cast<std::size_t>(index)].base.stage) {
+            leads_to_target_[static_cast<std::size_t>(index)] = true;
+        }
         for (const int index : plan_.order) {
             TRY(run_stage(plan_.stages[static_cast<std::size_t>(index)]));
         }
@@ -117,14 +105,8 @@ class CommandPass {
         State& state = states_[static_cast<std::size_t>(stage.index)];
         std::vector<const Instruction*> triggers;
         if (stage.base.kind == BaseKind::stage) {
-            state = states_[static_cast<std::size_t>(stage.base.stage)];
-            triggers = std::exchange(state.triggers, {});
-            state.cmd_set = false;
-            state.scope.forget_arguments();
-            inherited_ += state.bytes();
-            if (inherited_ > inherited_limit) {
-                return planner_.fail_at(*draft.from, {}, "stages built on each other hand down too much");
-            }
+            TRY(inherit(stage, state, *draft.from));
+            triggers = states_[static_cast<std::size_t>(stage.base.stage)].triggers;
         } else if (stage.base.kind == BaseKind::image && stage.base.spelling.empty()) {
             return planner_.fail_at(
                 *draft.from, stage.base.written,
@@ -148,11 +130,12 @@ class CommandPass {
         if (!planner_.options.oci_format) {
             for (const Instruction* onbuild : triggers) {
                 if (!onbuild->heredocs.empty()) {
-                    return planner_.fail_at(*onbuild, "<<",
-                                            std::format("line {} builds on this stage, but buildah has lost the text "
-                                                        "of the here-document by then",
-                                                        draft.from->line),
-                                            "put the text into a file and COPY it");
+                    return planner_.fail_at(
+                        *onbuild, "<<",
+                        std::format("line {} builds on this stage, but buildah has lost the text "
+                                    "of the here-document by then",
+                                    draft.from->line),
+                        "put the text into a file and COPY it");
                 }
                 TRY(run_command(stage, state, onbuild->nested.front(), onbuild));
             }
@@ -160,7 +143,25 @@ class CommandPass {
         for (const Instruction* instruction : draft.body) {
             TRY(run_command(stage, state, *instruction, nullptr));
         }
-        stage.env = state.scope.env();
+        stage.env = state.scope.finish();
+        return {};
+    }
+
+    // Everything is shared or moved but for the reasons for the Docker format, which are few.
+    Status inherit(const Stage& stage, State& state, const Instruction& from) {
+        State& base = states_[static_cast<std::size_t>(stage.base.stage)];
+        state.scope.inherit(plan_.stages[static_cast<std::size_t>(stage.base.stage)].env);
+        state.docker_only = base.docker_only;
+        inherited_ += base.docker_only.size();
+        if (inherited_ > inherited_limit) {
+            return planner_.fail_at(
+                from, {}, "stages built on each other hand down too many health checks and triggers");
+        }
+        if (leads_to_target_[static_cast<std::size_t>(stage.index)]) {
+            state.config = std::move(base.config);
+            state.listed = std::move(base.listed);
+            state.ports = std::move(base.ports);
+        }
         return {};
     }
 
@@ -324,23 +325,25 @@ class CommandPass {
     }
 
     // --from sees arguments alone; with ENV in it, buildah fetches one thing and then looks for another.
-    Result<std::string> expanded_source(const State& state, std::string_view written, const Instruction& place) {
+    Result<std::string> expanded_source(const State& state, std::string_view written,
+                                        const Instruction& place) {
         TRY_ASSIGN(std::string spelling,
                    planner_.expanded(
                        place, written,
-                       [&](std::string_view name) { return state.scope.argument(planner_.globals, name); }, true));
+                       [&](std::string_view name) { return state.scope.argument(planner_.globals, name); },
+                       true));
         TRY_ASSIGN(const std::string other, expanded(state, written, place));
         if (other != spelling) {
-            return planner_.fail_at(place, written,
-                                    std::format("{} takes its value from ENV, which buildah does not heed here",
-                                                shown(written)),
-                                    "set the variable with ARG, by another name than that of the ENV");
+            return planner_.fail_at(
+                place, written,
+                std::format("{} takes its value from ENV, which buildah does not heed here", shown(written)),
+                "set the variable with ARG, by another name than that of the ENV");
         }
         return spelling;
     }
 
-    // For the image's history buildah looks at mounts that say type=bind as they are written, variables and all: it then
-    // finds no such path, or crashes.
+    // For the image's history buildah looks at mounts that say type=bind as they are written, variables and
+    // all: it then finds no such path, or crashes.
     static std::optional<Fault> check_written(std::string_view text, const Mount& mount) {
         const Mount written = read_mount(text);
         if (written.type != "bind" || !text.contains("type=")) {
@@ -394,8 +397,8 @@ class CommandPass {
             } else if (flag.name == "link" || flag.name == "parents" || flag.name == "keep-git-dir") {
                 fault = check_switch(instruction.keyword, flag, value);
             } else if (value.empty() && flag.name != "from") {
-                fault = Fault{std::format("{} --{} is empty once its variables are filled in", instruction.keyword,
-                                          flag.name),
+                fault = Fault{std::format("{} --{} is empty once its variables are filled in",
+                                          instruction.keyword, flag.name),
                               "give the variable a value, or leave the flag out", "--" + flag.name};
             }
             if (fault) {
@@ -416,14 +419,16 @@ class CommandPass {
         for (std::size_t i = 0; i + 1 < instruction.arguments.size(); ++i) {
             const std::string& written = instruction.arguments[i];
             TRY_ASSIGN(std::string source, expanded(state, written, place));
-            if (from != nullptr || (!instruction.json && names_heredoc(written) && !instruction.heredocs.empty())) {
+            if (from != nullptr ||
+                (!instruction.json && names_heredoc(written) && !instruction.heredocs.empty())) {
                 continue;
             }
             if (is_remote(source) && !add) {
                 return planner_.fail_at(place, written, "COPY does not download", "use ADD for an address");
             }
             if (add && is_git(source)) {
-                return planner_.fail_at(place, written, std::format("buildah cannot ADD {}: it knows no git", shown(source)),
+                return planner_.fail_at(place, written,
+                                        std::format("buildah cannot ADD {}: it knows no git", shown(source)),
                                         "clone it in a RUN, or make it part of the source");
             }
             (is_remote(source) ? command.remote_sources : command.local_sources).push_back(std::move(source));
@@ -436,9 +441,11 @@ class CommandPass {
             }
             if (auto body = expand(heredoc.content, lookup(state), {.keep_quotes = true}); !body) {
                 Error error = std::move(body).error();
-                error.message = std::format("in the here-document {}: {}", shown(heredoc.name), error.message);
-                error.hint += std::format("; or quote its name, <<\"{}\", to keep the text as it is", shown(heredoc.name));
-                error.where = planner_.file.where(heredoc.line, 0);
+                error.message =
+                    std::format("in the here-document {}: {}", shown(heredoc.name), error.message);
+                error.hint += std::format("; or quote its name, <<\"{}\", to keep the text as it is",
+                                          shown(heredoc.name));
+                error.where = planner_.file.where(heredoc.line, 1);
                 return fail(std::move(error));
             }
         }
@@ -468,6 +475,7 @@ class CommandPass {
     Planner& planner_;
     BuildPlan& plan_;
     std::vector<State> states_;
+    std::vector<bool> leads_to_target_; // by FROM
     std::unordered_map<std::string, std::size_t> images_;
     std::size_t inherited_ = 0;
     int counter_ = 0;

@@ -193,8 +193,7 @@ Planner::expanded_arguments(const Instruction& instruction, const Instruction& p
         std::optional<std::string> fallback;
         if (assignment.has_value) {
             if (is_fixed(name)) {
-                return fail_at(place, assignment.name,
-                               std::format("ARG {} cannot be given a default", name),
+                return fail_at(place, assignment.name, std::format("ARG {} cannot be given a default", name),
                                std::format("write ARG {} alone: --platform says what it is", name));
             }
             TRY_ASSIGN(fallback, expanded(place, assignment.value, lookup));
@@ -309,7 +308,8 @@ Result<Reference> Planner::resolve(std::string_view spelling, UseKind kind, int 
     }
     if (key == "scratch") {
         return fail_at(at, fragment,
-                       std::format("{} cannot take anything from scratch: it is empty", to_string(kind)));
+                       std::format("{} cannot take anything from scratch: it is empty", to_string(kind)),
+                       "name a stage or an image that has the file");
     }
     int found = -1;
     if (const auto named = stage_names.find(key); named != stage_names.end()) {
@@ -334,10 +334,11 @@ Result<Reference> Planner::resolve(std::string_view spelling, UseKind kind, int 
              at.line, "spell the name as behind AS if the stage was meant");
     }
     if (found < 0 && !could_be_image(key)) {
-        return fail_at(at, fragment,
-                       std::format("{}={} is neither a stage nor an image's name", to_string(kind), shown(key)),
-                       fragment == key ? "images have lower-case names"
-                                       : "a variable in it may lack its value: ENV does not count here");
+        return fail_at(
+            at, fragment,
+            std::format("{}={} is neither a stage nor an image's name", to_string(kind), shown(key)),
+            fragment == key ? "images have lower-case names"
+                            : "a variable in it may lack its value: ENV does not count here");
     }
     if (found == stage) {
         return fail_at(

@@ -165,7 +165,8 @@ Checked check_flags(const Instruction& instruction, const Grammar& grammar, std:
                          std::move(hint), fragment);
         }
         const bool health = instruction.keyword == "HEALTHCHECK"; // "--interval=" is the default
-        if (flag.value.empty() && !(health && flag.has_value) && !std::ranges::contains(value_less_flags, flag.name)) {
+        if (flag.value.empty() && !(health && flag.has_value) &&
+            !std::ranges::contains(value_less_flags, flag.name)) {
             return fault(std::format("{} {} lacks its value", instruction.keyword, fragment),
                          std::format("write {}=…", fragment), fragment);
         }

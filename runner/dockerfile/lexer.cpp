@@ -1,6 +1,7 @@
 #include "dockerfile/lexer.hpp"
 
 #include "dockerfile/pattern.hpp"
+#include "dockerfile/text.hpp"
 
 #include <algorithm>
 #include <cstddef>
@@ -14,10 +15,6 @@ namespace {
 // Linux takes no single environment string beyond 128 KiB; the source itself may be longer (a RUN's line).
 constexpr std::size_t grown_bytes = std::size_t{128} << 10U;
 constexpr int deepest = 40;
-
-bool is_blank(char c) {
-    return c == ' ' || c == '\t' || c == '\n' || c == '\v' || c == '\f' || c == '\r';
-}
 
 bool is_digit(char c) {
     return c >= '0' && c <= '9';
@@ -36,7 +33,7 @@ Error syntax_error(std::string message, std::string hint = {}) {
 class Words {
   public:
     void plain(char c) {
-        if (is_blank(c)) {
+        if (is_blank(c) || c == '\n') {
             finish();
         } else {
             word_ += c;
@@ -282,8 +279,7 @@ class Lexer {
         switch (operation) {
         case '-':
         case '+':
-        case '?':
-            return conditional(variable, operation, null_counts, from);
+        case '?': return conditional(variable, operation, null_counts, from);
         case '#':
         case '%':
             if (!null_counts) {
@@ -300,7 +296,8 @@ class Lexer {
         const std::size_t brace = source_.find('}', from);
         const std::size_t end = brace == std::string_view::npos || brace > from + 60 ? at_ : brace + 1;
         return fail(syntax_error(
-            std::format("\"{}\" is no substitution a Dockerfile knows", source_.substr(from, end - from)),
+            std::format("\"{}\" is no substitution a Dockerfile knows",
+                        shown(source_.substr(from, end - from))),
             "known are ${x:-word} ${x-word} ${x:+word} ${x+word} ${x:?word} ${x?word} ${x#pattern} "
             "${x%pattern} "
             "${x/pattern/text}"));

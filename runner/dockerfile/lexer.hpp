@@ -1,5 +1,5 @@
-// BuildKit's shell-like lexer, as of its release 0.19, which buildah 1.39 finds here-documents and fills in their bodies
-// with. Patterns know * ? and \-escapes. Internal to the room.
+// BuildKit's shell-like lexer, as of its release 0.19, which buildah 1.39 finds here-documents and fills in
+// their bodies with. Patterns know * ? and \-escapes. Internal to the room.
 #pragma once
 
 #include "base/result.hpp"
@@ -13,10 +13,10 @@ namespace slipway::dockerfile {
 
 struct LexOptions {
     char escape = '\\';
-    bool raw_quotes = false;   ///< quotes work but stay in the text
-    bool raw_escapes = false;  ///< escapes work but stay in the text
-    bool keep_unset = false;   ///< an unset variable stays as it is written
-    bool split = false;        ///< fill Lexed::words
+    bool raw_quotes = false;  ///< quotes work but stay in the text
+    bool raw_escapes = false; ///< escapes work but stay in the text
+    bool keep_unset = false;  ///< an unset variable stays as it is written
+    bool split = false;       ///< fill Lexed::words
 };
 
 struct Lexed {

@@ -96,7 +96,7 @@ class Parser {
             const std::size_t end = content.find('\n', at);
             const std::size_t length = (end == std::string::npos ? content.size() : end) - at;
             if (length > Limits::line_bytes) {
-                return fail_at(out_.where(line_count()),
+                return fail_at(out_.where(line_count(), 1),
                                std::format("the line is longer than {} MiB", Limits::line_bytes >> 20U),
                                "put what is embedded into a file of its own and COPY it");
             }
@@ -135,9 +135,10 @@ class Parser {
             }
             escape_heeded = false;
             if (again) {
-                out_.notes.push_back({"directivetwice",
-                                      std::format("the directive {} is there twice: BuildKit refuses the file", name),
-                                      line, "leave one of them out"});
+                out_.notes.push_back(
+                    {"directivetwice",
+                     std::format("the directive {} is there twice: BuildKit refuses the file", name), line,
+                     "leave one of them out"});
             } else if (name == "escape" && value != "\\") {
                 out_.notes.push_back({"escapeignored",
                                       "buildah heeds the escape directive on the first line only", line,
@@ -150,10 +151,12 @@ class Parser {
     // Only the first character counts, to buildah.
     Status set_escape(std::string_view value, int line, bool again) {
         if (again) {
-            return fail_at(out_.where(line), "the directive \"escape\" is there twice", "leave one of them out");
+            return fail_at(out_.where(line, 1), "the directive \"escape\" is there twice",
+                           "leave one of them out");
         }
         if (!value.starts_with('\\') && !value.starts_with('`')) {
-            return fail_at(out_.where(line), std::format("the escape character \"{}\" is not known", shown(value)),
+            return fail_at(out_.where(line, 1),
+                           std::format("the escape character \"{}\" is not known", shown(value)),
                            "it is \\ or `");
         }
         out_.escape = value.front();
@@ -202,8 +205,8 @@ class Parser {
             more = strip_continuation(piece);
             joined += piece;
             if (joined.size() > Limits::instruction_bytes) {
-                return fail_at(out_.where(first), std::format("the instruction is longer than {} MiB",
-                                                              Limits::instruction_bytes >> 20U));
+                return fail_at(out_.where(first, 1), std::format("the instruction is longer than {} MiB",
+                                                                 Limits::instruction_bytes >> 20U));
             }
         }
         if (trim(joined).empty()) {
@@ -211,14 +214,16 @@ class Parser {
         }
         TRY_ASSIGN(Instruction instruction, read(joined, first, last, indent));
         TRY(read_heredocs(instruction, last));
-        if (instruction.keyword == "RUN" && instruction.heredocs.empty() && has_spaced_heredoc(instruction.rest)) {
+        if (instruction.keyword == "RUN" && instruction.heredocs.empty() &&
+            has_spaced_heredoc(instruction.rest)) {
             spaced_heredoc_ = first;
         }
         instruction.end_line = last;
         instruction.raw = raw_lines(first, last);
         out_.instructions.push_back(std::move(instruction));
         if (out_.instructions.size() > Limits::instructions) {
-            return fail_at(out_.where(first), std::format("more than {} instructions", Limits::instructions));
+            return fail_at(out_.where(first, 1),
+                           std::format("more than {} instructions", Limits::instructions));
         }
         return last + 1;
     }
@@ -244,15 +249,16 @@ class Parser {
         if (!instruction) {
             Fault& fault = instruction.error();
             if (spaced_heredoc_ != 0 && fault.message.starts_with("unknown instruction")) {
-                fault.hint = std::format("buildah sees no here-document on line {}: take the blank behind << out",
-                                         spaced_heredoc_);
+                fault.hint =
+                    std::format("buildah sees no here-document on line {}: take the blank behind << out",
+                                spaced_heredoc_);
             }
             return fail_at(out_.where(place, fault.fragment), std::move(fault.message),
                            std::move(fault.hint));
         }
         words_ += instruction->arguments.size() + instruction->flags.size();
         if (words_ > Limits::words) {
-            return fail_at(out_.where(first),
+            return fail_at(out_.where(first, 1),
                            std::format("more than {} words in the whole file", Limits::words));
         }
         instruction->line = first;

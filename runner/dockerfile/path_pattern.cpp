@@ -129,7 +129,7 @@ std::optional<std::size_t> PathPattern::match(std::string_view text, std::size_t
     std::vector<char> next(tokens_.size() + 1, 0);
     now[0] = 1;
     close(now);
-    for (std::size_t at = start; at <= most; ) {
+    for (std::size_t at = start; at <= most;) {
         if (now[tokens_.size()] != 0 && at >= least) {
             found = at;
             if (!longest) {

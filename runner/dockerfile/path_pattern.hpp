@@ -1,6 +1,7 @@
-// Patterns as Go's path.Match reads them, which buildah's `${x#p}`, `${x%p}` and `${x/p/r}` go by: `*` and `?` never
-// cross a slash, `[a-z]` and `[^a-z]` are sets, a backslash takes the meaning from what follows. Internal to the room.
-// Work is bounded: what would take too long is an error, so no pattern can hang a build.
+// Patterns as Go's path.Match reads them, which buildah's `${x#p}`, `${x%p}` and `${x/p/r}` go by: `*` and
+// `?` never cross a slash, `[a-z]` and `[^a-z]` are sets, a backslash takes the meaning from what follows.
+// Internal to the room. Work is bounded: what would take too long is an error, so no pattern can hang a
+// build.
 #pragma once
 
 #include "base/result.hpp"
@@ -20,8 +21,8 @@ class PathPattern {
     explicit PathPattern(std::string_view pattern);
 
     /// Shortest or longest match of `text` from `start` that ends within [`least`, `most`]; its end.
-    std::optional<std::size_t> match(std::string_view text, std::size_t start, bool longest, std::size_t least,
-                                     std::size_t most);
+    std::optional<std::size_t> match(std::string_view text, std::size_t start, bool longest,
+                                     std::size_t least, std::size_t most);
 
     /// The work allowed is used up: every answer is "no match" from here on.
     [[nodiscard]] bool exhausted() const noexcept;

@@ -24,7 +24,8 @@ void warn_about_unused_arguments(Planner& planner) {
     const std::vector<std::string_view> known(declared.begin(), declared.end());
     for (const auto& [name, value] : planner.globals.build_args) {
         if (declared.contains(name) || is_predefined(name) || planner.globals.platform.contains(name) ||
-            std::ranges::contains(planner.options.predefined, name, &std::pair<std::string, std::string>::first)) {
+            std::ranges::contains(planner.options.predefined, name,
+                                  &std::pair<std::string, std::string>::first)) {
             continue;
         }
         const std::string_view near = closest(name, known);

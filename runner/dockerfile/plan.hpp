@@ -8,6 +8,7 @@
 // class usage, code `missingorinvalidargument`; so is a platform that cannot be read.
 #pragma once
 
+#include "dockerfile/environment.hpp"
 #include "dockerfile/parse.hpp"
 
 #include <map>
@@ -23,7 +24,8 @@ struct PlanOptions {
     std::string target = {};              ///< stage name or number; empty = the last
     std::string platform = "linux/amd64"; ///< of the image: os/arch[/variant]
     std::string build_platform = {};      ///< of the builder; empty = as `platform`
-    /// What the pod's environment gives to every RUN (proxies): never "unused", but no variable of the Dockerfile.
+    /// What the pod's environment gives to every RUN (proxies): never "unused", but no variable of the
+    /// Dockerfile.
     std::vector<std::pair<std::string, std::string>> predefined = {};
     bool skip_unused_stages = true;
     /// The image will be of the OCI format whatever the file asks for. Then ONBUILD triggers of the file's
@@ -83,7 +85,7 @@ struct Stage {
     bool runs = false;
     std::vector<Command> commands; ///< empty unless it runs; FROM first
     /// ENV of the file as known without its base image (own and of stages it is built on).
-    std::map<std::string, std::string> env;
+    Environment env;
 };
 
 struct ImageUse {
@@ -101,7 +103,8 @@ struct ExternalImage {
     std::vector<ImageUse> uses;
 };
 
-/// `code` is lower case: unusedbuildarg, undefinedvariable, secretinname, maintainerdeprecated, …
+/// `code` is lower case: unusedbuildarg, undefinedvariable, secretinname, maintainerdeprecated, …;
+/// docs/dockerfile.md lists them.
 struct PlanWarning {
     std::string code;
     std::string message;

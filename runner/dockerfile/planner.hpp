@@ -30,9 +30,9 @@ Mount read_mount(std::string_view text);
 struct StageDraft {
     const Instruction* from = nullptr;
     std::vector<const Instruction*> body;
-    std::vector<int> needs;             ///< stages buildah knows this one to need
-    std::vector<std::string> unset;     ///< variables FROM uses that have no value
-    std::optional<PlanWarning> warning; ///< about FROM, if the stage runs
+    std::vector<int> needs;              ///< stages buildah knows this one to need
+    std::vector<std::string> unset;      ///< variables FROM uses that have no value
+    std::optional<PlanWarning> warning;  ///< about FROM, if the stage runs
     std::optional<Fault> platform_fault; ///< about --platform, if the stage runs
 };
 

@@ -63,8 +63,8 @@ template <class Map> std::optional<std::string> find_in(const Map& map, std::str
 } // namespace
 
 bool is_predefined(std::string_view name) noexcept {
-    static constexpr std::array<std::string_view, 8> names = {"HTTP_PROXY", "http_proxy", "HTTPS_PROXY",
-                                                              "https_proxy", "FTP_PROXY", "ftp_proxy",
+    static constexpr std::array<std::string_view, 8> names = {"HTTP_PROXY",  "http_proxy", "HTTPS_PROXY",
+                                                              "https_proxy", "FTP_PROXY",  "ftp_proxy",
                                                               "NO_PROXY",    "no_proxy"};
     return std::ranges::contains(names, name);
 }
@@ -109,19 +109,12 @@ void Scope::declare(const Globals& globals, std::string name, const std::optiona
     }
 }
 
-std::size_t Scope::bytes() const {
-    constexpr std::size_t each = 100; // what a map's node takes, roughly
-    std::size_t out = 0;
-    for (const auto& [name, value] : env_) {
-        out += each + name.size() + value.size();
-    }
-    return out;
-}
-
 std::optional<std::string> Scope::value(const Globals& globals, std::string_view name) const {
-    const std::string key(name);
-    if (const auto found = env_.find(key); found != env_.end()) {
+    if (const auto found = env_.find(name); found != env_.end()) {
         return found->second;
+    }
+    if (const std::string* inherited = inherited_.find(name)) {
+        return *inherited;
     }
     return argument(globals, name);
 }

@@ -18,12 +18,12 @@ namespace slipway::dockerfile {
 /// The same for all stages of one plan.
 struct Globals {
     std::map<std::string, std::string, std::less<>> build_args;
-    std::map<std::string, std::string, std::less<>> platform;   ///< TARGETPLATFORM, BUILDARCH, …
+    std::map<std::string, std::string, std::less<>> platform; ///< TARGETPLATFORM, BUILDARCH, …
     /// The same as heading ARGs have them, where buildah forgets for which platform it builds.
     std::map<std::string, std::string, std::less<>> build_platform;
     std::map<std::string, std::optional<std::string>, std::less<>> heading; ///< ARG before the first FROM
-    char escape = '\\';            ///< of the file
-    std::size_t expanded_bytes = 0; ///< spent of the plan's budget
+    char escape = '\\';                                                     ///< of the file
+    std::size_t expanded_bytes = 0;                                         ///< spent of the plan's budget
 };
 
 /// Usage error when a platform cannot be read.
@@ -35,23 +35,24 @@ bool is_predefined(std::string_view name) noexcept;
 /// TARGETPLATFORM and BUILDPLATFORM: buildah refuses an ARG that gives them a default.
 bool is_fixed(std::string_view name) noexcept;
 
-/// Variables of one stage. buildah knows an ARG that was declared once for the rest of the stage; declared again without
-/// a default it keeps its value.
+/// Variables of one stage. buildah knows an ARG that was declared once for the rest of the stage; declared
+/// again without a default it keeps its value.
 class Scope {
   public:
     void declare(const Globals& globals, std::string name, const std::optional<std::string>& fallback);
+    /// A stage built on another has its ENV, but not its ARG.
+    void inherit(Environment env) { inherited_ = std::move(env); }
     void set_env(std::string name, std::string value) { env_[std::move(name)] = std::move(value); }
-    /// What a stage built on this one begins with: ENV lasts, ARG does not.
-    void forget_arguments() { args_.clear(); }
-    [[nodiscard]] const std::map<std::string, std::string>& env() const noexcept { return env_; }
-    [[nodiscard]] std::size_t bytes() const; ///< roughly, in memory
+    /// What a stage built on this one inherits; the scope is done.
+    [[nodiscard]] Environment finish() { return inherited_.with(std::move(env_)); }
     /// ENV over ARG over proxy variables that were given as build arguments.
     [[nodiscard]] std::optional<std::string> value(const Globals& globals, std::string_view name) const;
     /// The same without ENV: what `COPY --from` and `--mount=from` see.
     [[nodiscard]] std::optional<std::string> argument(const Globals& globals, std::string_view name) const;
 
   private:
-    std::map<std::string, std::string> env_;
+    Environment inherited_;
+    Environment::Variables env_;
     std::unordered_map<std::string, std::optional<std::string>> args_;
 };
 
@@ -62,8 +63,8 @@ void declare_heading(Globals& globals, const std::string& name, std::optional<st
 /// Value of a variable in FROM: platform arguments and ARGs of the heading only.
 std::optional<std::string> from_value(const Globals& globals, std::string_view name);
 
-/// Value of a variable where buildah works out which stages need which: all build arguments, declared or not, but no
-/// ARG of a stage.
+/// Value of a variable where buildah works out which stages need which: all build arguments, declared or not,
+/// but no ARG of a stage.
 std::optional<std::string> dependency_value(const Globals& globals, std::string_view name);
 
 /// expand() with the plan's budget: a file may not make us write 64 MiB of expansions.

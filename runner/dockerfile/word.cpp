@@ -161,7 +161,7 @@ class WordReader {
     }
 
     std::string value_of(std::string_view variable, bool note = true) {
-        if (auto value = lookup_ ? lookup_(variable) : std::nullopt) {
+        if (auto value = lookup_ && !variable.empty() ? lookup_(variable) : std::nullopt) {
             return *std::move(value);
         }
         if (note && !variable.empty() && seen_unset_.emplace(variable).second) {
@@ -177,7 +177,8 @@ class WordReader {
         }
         const std::string_view variable = name();
         if (variable.empty()) {
-            out_.disputed = out_.disputed || (!at_end() && std::string_view("@*#?-$!").contains(source_[at_]));
+            out_.disputed =
+                out_.disputed || (!at_end() && std::string_view("@*#?-$!").contains(source_[at_]));
             return std::string("$");
         }
         return value_of(variable);
@@ -257,7 +258,8 @@ class WordReader {
     }
 
     static Error no_pattern() {
-        return syntax_error("a substitution names no pattern", "write ${x#pattern}, ${x%pattern} or ${x/pattern/text}");
+        return syntax_error("a substitution names no pattern",
+                            "write ${x#pattern}, ${x%pattern} or ${x/pattern/text}");
     }
 
     Result<std::string> stripped_prefix(std::string_view variable) {

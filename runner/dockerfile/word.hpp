@@ -1,11 +1,12 @@
-// A word with its variables filled in, exactly as buildah 1.39 does it (imagebuilder's own lexer, which is not
-// BuildKit's). Internal to the room; expand.hpp is the way in.
+// A word with its variables filled in, exactly as buildah 1.39 does it (imagebuilder's own lexer, which is
+// not BuildKit's). Internal to the room; expand.hpp is the way in.
 //
-// Where it departs from BuildKit: the escape character is always the backslash; only `:-`, `:+`, `:?` are known, not
-// `-`, `+`, `?`; an unset variable and an empty one are the same; `#`, `%` and `/` go by path_pattern.hpp, leave the
-// value alone where a pattern would take (nearly) all of it, and refuse an empty pattern; `$12` is `$1` and a 2; `$@`
-// and its like are text; `${}` is empty.
-// One rule is BuildKit's: `${x:?message}` without a value is an error. buildah takes the message for the value.
+// Where it departs from BuildKit: the escape character is always the backslash; only `:-`, `:+`, `:?` are
+// known, not
+// `-`, `+`, `?`; an unset variable and an empty one are the same; `#`, `%` and `/` go by path_pattern.hpp,
+// leave the value alone where a pattern would take (nearly) all of it, and refuse an empty pattern; `$12` is
+// `$1` and a 2; `$@` and its like are text; `${}` is empty. One rule is BuildKit's: `${x:?message}` without a
+// value is an error. buildah takes the message for the value.
 #pragma once
 
 #include "base/result.hpp"

@@ -16,7 +16,7 @@ inline std::string list(const std::vector<std::string>& items) {
     return "[" + out + "]";
 }
 
-inline std::string map(const std::map<std::string, std::string>& items) {
+inline std::string map(const auto& items) {
     std::string out;
     for (const auto& [name, value] : items) {
         out += (out.empty() ? "" : " | ") + name + "=" + value;
@@ -71,8 +71,8 @@ inline std::string plan(const slipway::dockerfile::BuildPlan& plan) {
         for (const auto& each : stage.commands) {
             out += command(plan, each);
         }
-        if (!stage.env.empty()) {
-            out += "  env " + map(stage.env) + "\n";
+        if (const auto env = stage.env.all(); !env.empty()) {
+            out += "  env " + map(env) + "\n";
         }
     }
     for (const auto& image : plan.images) {

@@ -50,6 +50,24 @@ PlanOptions options_of(const std::string& line) {
     return options;
 }
 
+// As a person sees it: place and message, the line, a caret under the fragment, what to do.
+std::string shown(const slipway::Error& error, const slipway::Where& where) {
+    std::string out = where.file;
+    out += where.line > 0 ? std::format(":{}", where.line) : "";
+    out += where.column > 0 ? std::format(":{}", where.column) : "";
+    out += ": " + error.message + "\n";
+    if (!where.quote.empty()) {
+        out += "  | " + where.quote + "\n";
+    }
+    if (where.column > 0) {
+        // Tabs stay tabs, so that the caret stands where it should.
+        std::string before = where.quote.substr(0, static_cast<std::size_t>(where.column) - 1);
+        std::ranges::replace_if(before, [](char c) { return c != '\t'; }, ' ');
+        out += "  | " + before + "^\n";
+    }
+    return out + "  " + error.hint + "\n";
+}
+
 std::string outcome(const std::string& text, const PlanOptions& options) {
     auto result = [&]() -> slipway::Result<BuildPlan> {
         TRY_ASSIGN(const Dockerfile file, parse(text, "Dockerfile"));
@@ -60,8 +78,7 @@ std::string outcome(const std::string& text, const PlanOptions& options) {
     }
     const slipway::Error& error = result.error();
     const slipway::Where where = error.where.value_or(slipway::Where{});
-    return std::format("error {} {} at {}:{}:{}\n{}\n{}\n{}\n", to_string(error.klass), error.code,
-                       where.file, where.line, where.column, error.message, error.hint, where.quote);
+    return std::format("error {} {}\n{}", to_string(error.klass), error.code, shown(error, where));
 }
 
 } // namespace
@@ -74,7 +91,7 @@ TEST_CASE("Every file of the corpus gives the plan or the error written beside i
         }
     }
     std::ranges::sort(files);
-    REQUIRE(files.size() >= 60);
+    REQUIRE(files.size() >= 350);
     const bool update = std::getenv("SLIPWAY_UPDATE_GOLDEN") != nullptr;
     for (fs::path path : files) {
         CAPTURE(path.filename().string());
@@ -88,4 +105,35 @@ TEST_CASE("Every file of the corpus gives the plan or the error written beside i
             CHECK(actual == golden);
         }
     }
+}
+
+TEST_CASE("Every error of the corpus has a hint and a place, with a column unless it is about the whole line "
+          "or file") {
+    std::size_t broken = 0;
+    for (const auto& entry : fs::directory_iterator(fs::path(SLIPWAY_TEST_DIR) / "corpus")) {
+        if (entry.path().extension() != ".dockerfile") {
+            continue;
+        }
+        CAPTURE(entry.path().filename().string());
+        fs::path golden = entry.path();
+        const std::string options = content_of(golden.replace_extension(".plan"));
+        const auto result = [&]() -> slipway::Result<BuildPlan> {
+            TRY_ASSIGN(const Dockerfile file, parse(content_of(entry.path()), "Dockerfile"));
+            return plan(file, options_of(options.substr(0, options.find('\n'))));
+        }();
+        if (result) {
+            continue;
+        }
+        ++broken;
+        const slipway::Error& error = result.error();
+        REQUIRE(error.where);
+        CHECK_FALSE(error.hint.empty());
+        CHECK_FALSE(error.message.contains('\n'));
+        if (error.where->line > 0) {
+            CHECK_FALSE(error.where->quote.empty());
+            CHECK(error.where->column > 0);
+            CHECK(static_cast<std::size_t>(error.where->column) <= error.where->quote.size() + 1);
+        }
+    }
+    CHECK(broken >= 100);
 }

@@ -1,4 +1,5 @@
-// Tables of the variable expansion as BuildKit does it; test_word.cpp has buildah's. Where a row says "error", the text must be refused.
+// Tables of the variable expansion as BuildKit does it; test_word.cpp has buildah's. Where a row says
+// "error", the text must be refused.
 #include "dockerfile/expand.hpp"
 
 #include <catch2/catch_test_macros.hpp>

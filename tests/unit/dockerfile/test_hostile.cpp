@@ -84,17 +84,31 @@ TEST_CASE("Variables that double each time are stopped") {
         planned("FROM scratch\nENV a=" + std::string(60'000, 'x') + "\n" + repeated("LABEL l=$a\n", 90'000)));
 }
 
-TEST_CASE("Environments handed down through many stages are stopped before memory is") {
+TEST_CASE("Environments handed down through many stages are shared, not copied") {
     std::string text = "FROM scratch AS s0\n";
     for (int i = 0; i < 2'000; ++i) {
         text += std::format("ENV v{}={}\n", i, std::string(100, 'x'));
     }
     for (int i = 1; i < 9'000; ++i) {
+        text += std::format("FROM s{} AS s{}\nENV w{}=$v7 v8={}\n", i - 1, i, i, i);
+    }
+    const auto plan = planned(text);
+    REQUIRE(plan);
+    const Environment& env = plan->stages.back().env;
+    CHECK(env.at("w1") == std::string(100, 'x'));
+    CHECK(env.at("v8") == "8999");
+    CHECK(plan->stages[1].env.at("v8") == "1");
+    CHECK(env.all().size() == 2'000 + 8'999);
+}
+
+TEST_CASE("Health checks handed down through many stages are stopped before memory is") {
+    std::string text = "FROM scratch AS s0\n" + repeated("HEALTHCHECK NONE\n", 1'000);
+    for (int i = 1; i < 9'000; ++i) {
         text += std::format("FROM s{} AS s{}\n", i - 1, i);
     }
     const auto plan = planned(text);
     REQUIRE_FALSE(plan);
-    REQUIRE(plan.error().message.contains("hand down too much"));
+    REQUIRE(plan.error().message.contains("hand down too many"));
 }
 
 TEST_CASE("Many words, flags, triggers and here-documents are taken or refused in time") {

@@ -1,0 +1,2 @@
+FROM registry.example/base
+ENV X="${U:?must be given}"
