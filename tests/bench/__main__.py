@@ -1,4 +1,4 @@
-"""python3 -m bench ROUNDS start|overhead|throughput...: prints a markdown table.
+"""python3 -m bench ROUNDS start|overhead|throughput|resolve...: prints a markdown table.
 
 Every comparison alternates its two sides within one run and compares medians, because a machine's speed
 drifts more between runs than the differences looked for here.
@@ -15,6 +15,8 @@ import time
 from pathlib import Path
 
 import servers
+
+from bench.resolve import resolve
 
 BINARY = "/usr/bin/slipway"
 GIGABYTE = 10**9
@@ -133,7 +135,8 @@ def main():
     print("|---|---:|---:|---:|---|")
     for subject in subjects:
         with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR"), ignore_cleanup_errors=True) as work:
-            for row in {"start": start, "overhead": overhead, "throughput": throughput}[subject](rounds, Path(work)):
+            for row in {"start": start, "overhead": overhead, "throughput": throughput,
+                        "resolve": resolve}[subject](rounds, Path(work)):
                 print("| " + " | ".join(row) + " |", flush=True)
 
 
