@@ -86,38 +86,6 @@ void check_references(Pass& pass, std::size_t index) {
     }
 }
 
-void check_ignored(Pass& pass) {
-    if (pass.plan == nullptr || !pass.options.ignored) {
-        return;
-    }
-    std::map<int, const Instruction*> by_line;
-    for (const Instruction& instruction : pass.file.instructions) {
-        by_line.emplace(instruction.line, &instruction);
-    }
-    for (const dockerfile::Stage& stage : pass.plan->stages) {
-        for (const dockerfile::Command& command : stage.commands) {
-            const auto at = by_line.find(command.line);
-            for (const std::string& source : command.local_sources) {
-                std::string_view path = source;
-                while (path.starts_with("./") || path.starts_with('/')) {
-                    path.remove_prefix(path.starts_with('/') ? 1 : 2);
-                }
-                while (path.ends_with('/')) {
-                    path.remove_suffix(1);
-                }
-                if (path.empty() || path == "." || path.find_first_of("*?[") != std::string_view::npos ||
-                    at == by_line.end() || !pass.options.ignored(path)) {
-                    continue;
-                }
-                pass.find("CopyIgnoredFile", *at->second, source,
-                          std::format("{} names {}, which the ignore file keeps out of the build",
-                                      command.keyword, shown(source)),
-                          std::format("except it with a line !{}, or leave it out here", shown(path)));
-            }
-        }
-    }
-}
-
 bool is_git(std::string_view source) {
     static constexpr std::array<std::string_view, 3> schemes{"git://", "ssh://", "git@"};
     if (std::ranges::any_of(schemes, [&](auto scheme) { return source.starts_with(scheme); })) {
@@ -153,7 +121,6 @@ void check_images(Pass& pass) {
         check_platform(pass, pass.stages[i]);
         check_references(pass, i);
     }
-    check_ignored(pass);
     check_git_sources(pass);
 }
 

@@ -12,7 +12,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -53,8 +52,6 @@ struct Options {
     std::map<std::string, std::string> build_args = {};
     /// The first user or group id that the build's user namespace does not hold.
     std::int64_t id_limit = 65536;
-    /// Whether the ignore file keeps this path (relative to the context) out of it. Empty = not known.
-    std::function<bool(std::string_view path)> ignored = {};
 };
 
 /// `plan` is nullptr where the file parses but cannot be planned; less is found then.

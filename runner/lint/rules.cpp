@@ -15,6 +15,8 @@ using enum Severity;
 constexpr std::array table{
     Rule{"ConsistentInstructionCasing", buildkit, warning, false,
          "Keywords of one file are all in upper or all in lower case."},
+    // Nothing here looks for it: resolve refuses what is not in the context (contextissue). The name is known
+    // because files name it in `check=skip=…`.
     Rule{"CopyIgnoredFile", buildkit, warning, false,
          "COPY and ADD name nothing that the ignore file keeps out."},
     Rule{"DuplicateStageName", buildkit, warning, false,

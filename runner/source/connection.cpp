@@ -6,6 +6,7 @@
 
 #include <format>
 #include <git2/sys/errors.h>
+#include <utility>
 
 namespace slipway::source {
 namespace {
@@ -159,10 +160,17 @@ git_remote_callbacks Connection::remote_callbacks() {
     calls.sideband_progress = [](const char* text, int size, void* payload) -> int {
         Connection& me = self(payload);
         for (const char c : std::string_view(text, size > 0 ? static_cast<std::size_t>(size) : 0)) {
-            if (c == '\n' || c == '\r') {
+            if (c == '\n') {
                 me.say();
-            } else if (me.line_.size() < 4096) {
-                me.line_ += c;
+            } else if (c == '\r') {
+                me.repaint_ = true; // "Counting objects: 37%" a hundred times over: only its end is said
+            } else {
+                if (std::exchange(me.repaint_, false)) {
+                    me.line_.clear();
+                }
+                if (me.line_.size() < 4096) {
+                    me.line_ += c;
+                }
             }
         }
         return me.net_.stop().requested() ? GIT_EUSER : 0;
@@ -173,6 +181,7 @@ git_remote_callbacks Connection::remote_callbacks() {
 void Connection::say() {
     const std::string line = clean_line(line_);
     line_.clear();
+    repaint_ = false;
     if (line.empty()) {
         return;
     }

@@ -61,6 +61,7 @@ class Connection {
     Observed& seen_;
     std::optional<TemporaryDirectory> home_;
     std::string line_;
+    bool repaint_ = false; ///< a carriage return: what follows overwrites `line_`
     std::size_t next_key_ = 0;
     bool basic_used_ = false;
 };

@@ -26,7 +26,7 @@ import threading
 import time
 from urllib.parse import urlsplit
 
-from .git_http import GitHttp, _Handler as _GitHandler
+from .git_http import GitHttp, _Handler as _GitHandler, request_body
 
 MEDIA_TYPE = "application/vnd.git-lfs+json"
 STORE = "/lfs-objects/"
@@ -46,6 +46,9 @@ class _Handler(_GitHandler):
             self._store(path[len(STORE):])
         else:
             super()._serve()
+
+    def _body(self):
+        return request_body(self.rfile, {name.lower(): value for name, value in self.headers.items()})
 
     # Everything the LFS part is asked, with headers in lower case.
     def _note(self):

@@ -16,15 +16,6 @@ TEST_CASE("ConsistentInstructionCasing") {
     CHECK(rules("from scratch\nrun a\n") == "");
 }
 
-TEST_CASE("CopyIgnoredFile") {
-    slipway::lint::Options options;
-    options.ignored = [](std::string_view path) { return path == "secret" || path == "dir/x"; };
-    const std::string text = "FROM scratch\nCOPY a ./secret /b/\nADD /dir/x/ /c\nCOPY sec* . /d/\n";
-    CHECK(rules(text, options) == "CopyIgnoredFile@2:8+8 CopyIgnoredFile@3:5+7");
-    CHECK(rules(text) == "");
-    CHECK(rules("FROM a AS x\nFROM scratch\nCOPY --from=x secret /\n", options) == "");
-}
-
 TEST_CASE("DuplicateStageName") {
     CHECK(rules("FROM a AS x\nFROM b AS X\n") == "StageNameCasing@2:11+1 DuplicateStageName@2:11+1");
     CHECK(rules("FROM a AS x\nFROM b AS x\n") == "DuplicateStageName@2:11+1"); // and an error of the plan
