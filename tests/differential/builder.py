@@ -12,7 +12,7 @@ import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
-PROGRAMS = ("bin/sh", "bin/bash", "bin/cmd", "usr/bin/env", "usr/bin/python3")
+PROGRAMS = ("bin/sh", "bin/bash", "usr/bin/env")
 STEP = re.compile(r"(?:\[\d+/\d+\] )?STEP \d+/\d+: ")
 
 

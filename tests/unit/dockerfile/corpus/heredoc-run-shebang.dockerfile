@@ -1,5 +1,5 @@
 FROM registry.example/base
 RUN <<EOF
-#!/usr/bin/python3
+#!/usr/bin/env tool
 print("x")
 EOF
