@@ -80,6 +80,19 @@ Status Connection::prepare(const std::filesystem::path& git_dir) {
     if (url_.scheme == GitUrl::Scheme::https || url_.scheme == GitUrl::Scheme::http) {
         TRY_ASSIGN(TlsTrust trust, make_trust(options_.ca_file, options_.tls_verify)); // http may redirect
         net_.trust(std::move(trust));
+        if (!options_.proxy_url.empty()) {
+            TRY_ASSIGN(const GitUrl proxy,
+                       parse_git_url(options_.proxy_url + "/proxy")); // it insists on a path
+            const bool six = proxy.host.contains(':');
+            proxy_url_ =
+                std::format("http://{}{}{}:{}", six ? "[" : "", proxy.host, six ? "]" : "", port_of(proxy));
+            net_.go_through(
+                {.host = proxy.host,
+                 .port = std::to_string(port_of(proxy)),
+                 .authorization = proxy.username.empty() && !proxy.has_password
+                                      ? ""
+                                      : "Basic " + base64_encode(proxy.username + ":" + proxy.password)});
+        }
     }
     if (url_.scheme == GitUrl::Scheme::ssh) {
         // libgit2 looks for known_hosts in a home directory and nowhere else; this one holds this host's
@@ -103,10 +116,9 @@ git_proxy_options Connection::proxy_options() const {
     git_proxy_options proxy{};
     git_proxy_options_init(&proxy, GIT_PROXY_OPTIONS_VERSION);
     proxy.type = GIT_PROXY_NONE;
-    const bool http = url_.scheme == GitUrl::Scheme::http || url_.scheme == GitUrl::Scheme::https;
-    if (http && !options_.proxy_url.empty()) {
+    if (!proxy_url_.empty()) {
         proxy.type = GIT_PROXY_SPECIFIED;
-        proxy.url = options_.proxy_url.c_str();
+        proxy.url = proxy_url_.c_str();
     }
     return proxy;
 }

@@ -60,6 +60,7 @@ class Connection {
     NetSession& net_;
     Observed& seen_;
     std::optional<TemporaryDirectory> home_;
+    std::string proxy_url_; ///< without its credentials
     std::string line_;
     bool repaint_ = false; ///< a carriage return: what follows overwrites `line_`
     std::size_t next_key_ = 0;

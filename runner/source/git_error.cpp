@@ -41,7 +41,10 @@ Error missing_repository(const GitUrl& url, bool with_credentials) {
 
 std::optional<Error> from_fault(const NetFault& fault, const GitOptions& options) {
     using Kind = NetFault::Kind;
-    const std::string where = fault.port.empty() ? fault.host : fault.host + ":" + fault.port;
+    std::string where = fault.port.empty() ? fault.host : fault.host + ":" + fault.port;
+    if (options.proxy_url.ends_with("@" + where) || options.proxy_url.ends_with("//" + where)) {
+        where.insert(0, "the proxy ");
+    }
     switch (fault.kind) {
     case Kind::none:
     case Kind::stopped: return std::nullopt;
@@ -217,6 +220,15 @@ Error judge(const LibraryError& failure, const Observed& seen, const NetSession&
     }
     if (auto error = from_fault(net.fault(), options)) {
         return *std::move(error);
+    }
+    // Some proxies say 401 where 407 is due.
+    if (net.http_status() == 407 || (net.tunnelling() && net.http_status() == 401)) {
+        return from_status(407, url, false);
+    }
+    if (net.tunnelling() && net.http_status() != 0 && net.http_status() != 200) {
+        return network(
+            std::format("the proxy does not let us reach {} (HTTP {})", url.host, net.http_status()),
+            net.http_status() >= 500, "check the proxy's rules, or no_proxy");
     }
     if (const int status = http_status(words); status != 0) {
         return from_status(status, url, options.credentials.basic.has_value());

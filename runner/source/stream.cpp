@@ -1,6 +1,5 @@
 #include "source/stream.hpp"
 
-#include "base/retry.hpp"
 
 #include <algorithm>
 #include <array>
@@ -29,8 +28,6 @@ namespace slipway::source {
 namespace {
 
 using Steady = std::chrono::steady_clock;
-
-thread_local NetSession* current_session = nullptr;
 
 int remaining(Steady::time_point until) {
     const auto left = std::chrono::ceil<Milliseconds>(until - Steady::now()).count();
@@ -309,6 +306,7 @@ struct Stream {
     int far_end;      ///< SSH: our end of the pair
     int wire;         ///< SSH: the socket to the server
     bool carries_tls; ///< not in clear
+    bool used;        ///< a request for a proxy has gone out
 };
 
 Stream& self(git_stream* stream) {
@@ -372,11 +370,7 @@ ssize_t stream_read(git_stream* stream, void* data, std::size_t size) {
     }
 }
 
-ssize_t stream_write(git_stream* stream, const char* data, std::size_t size, int /*flags*/) {
-    const Stream& st = self(stream);
-    if (!st.carries_tls) {
-        st.net->said();
-    }
+ssize_t send_some(const Stream& st, const char* data, std::size_t size) {
     for (;;) {
         if (!await(st, POLLOUT)) {
             return report(*st.net);
@@ -390,6 +384,48 @@ ssize_t stream_write(git_stream* stream, const char* data, std::size_t size, int
             return report(*st.net);
         }
     }
+}
+
+bool send_all(const Stream& st, std::string_view data) {
+    while (!data.empty()) {
+        const ssize_t n = send_some(st, data.data(), data.size());
+        if (n < 0) {
+            return false;
+        }
+        data.remove_prefix(static_cast<std::size_t>(n));
+    }
+    return true;
+}
+
+/// Does this begin a request a proxy reads? libgit2 hands over a request's head in one piece.
+bool for_proxy(std::string_view data) {
+    return data.contains("\r\n") && (data.starts_with("CONNECT ") || data.starts_with("GET http://") ||
+                                     data.starts_with("POST http://"));
+}
+
+ssize_t stream_write(git_stream* stream, const char* data, std::size_t size, int /*flags*/) {
+    Stream& st = self(stream);
+    if (!st.carries_tls) {
+        const std::string_view request(data, size);
+        st.net->said(request);
+        // Proxies close after an answer and do not always say so; each request they read gets a new
+        // connection.
+        if (for_proxy(request) && std::exchange(st.used, true)) {
+            Fd(std::exchange(st.s, -1)).reset();
+            if (stream_connect(stream) < 0) {
+                return -1;
+            }
+        }
+        const std::string& authorization = st.net->proxy().authorization;
+        if (!authorization.empty() && for_proxy(request)) {
+            const std::size_t line = request.find("\r\n") + 2;
+            const std::string with = std::string(request.substr(0, line)) +
+                                     "Proxy-Authorization: " + authorization + "\r\n" +
+                                     std::string(request.substr(line));
+            return send_all(st, with) ? static_cast<ssize_t>(size) : report(*st.net);
+        }
+    }
+    return send_some(st, data, size);
 }
 
 int stream_close(git_stream* stream) {
@@ -418,18 +454,23 @@ void stream_free(git_stream* stream) {
 } // namespace
 
 int make_socket_stream(git_stream** out, const char* host, const char* port, bool carries_tls) {
-    if (current_session == nullptr) {
+    NetSession* net = NetSession::current();
+    if (net == nullptr) {
         git_error_set_str(GIT_ERROR_NET, "no network session");
         return -1;
     }
     auto* st = new Stream{};
-    const std::string_view name = host;
+    // What is not TLS to its end is either the proxy's by libgit2's own doing, or plain http, which is as
+    // well.
+    const HttpProxy& proxy = net->proxy();
+    const bool proxied = !carries_tls && !proxy.host.empty();
+    const std::string_view name = proxied ? std::string_view(proxy.host) : std::string_view(host);
     const bool bracketed = name.starts_with('[') && name.ends_with(']'); // IPv6 out of the scp-like form
     st->host_text = new std::string(bracketed ? name.substr(1, name.size() - 2) : name);
-    st->port_text = new std::string(port);
+    st->port_text = new std::string(proxied ? std::string_view(proxy.port) : std::string_view(port));
     st->host = st->host_text->data();
     st->port = st->port_text->data();
-    st->net = current_session;
+    st->net = net;
     st->s = st->far_end = st->wire = -1;
     st->carries_tls = carries_tls;
     st->parent.version = GIT_STREAM_VERSION;
@@ -440,76 +481,6 @@ int make_socket_stream(git_stream** out, const char* host, const char* port, boo
     st->parent.free = stream_free;
     *out = &st->parent;
     return 0;
-}
-
-NetSession::NetSession(StopToken stop, Milliseconds connect_timeout, Milliseconds stall_timeout, bool for_ssh)
-    : stop_(std::move(stop)), connect_timeout_(connect_timeout), stall_timeout_(stall_timeout),
-      for_ssh_(for_ssh), outer_(std::exchange(current_session, this)) {}
-
-NetSession::~NetSession() {
-    current_session = outer_;
-}
-
-NetFault NetSession::fault() const {
-    const std::scoped_lock lock(mutex_);
-    return fault_;
-}
-
-void NetSession::set_fault(NetFault::Kind kind, std::string host, std::string port, std::string detail) {
-    const std::scoped_lock lock(mutex_);
-    fault_ = {.kind = kind, .host = std::move(host), .port = std::move(port), .detail = std::move(detail)};
-}
-
-bool NetSession::heard(std::string_view piece) {
-    constexpr std::size_t longest_head = std::size_t{64} * 1024;
-    if (for_ssh_ || head_.size() == longest_head || head_.contains("\r\n\r\n")) {
-        return true;
-    }
-    head_ += piece.substr(0, longest_head - head_.size());
-    if (head_.size() < longest_head || head_.contains("\r\n\r\n") || !head_.starts_with("HTTP/")) {
-        return true;
-    }
-    set_fault(NetFault::Kind::too_much, {}, {}, "an endless head of an answer");
-    return false;
-}
-
-bool NetSession::received(std::size_t bytes) {
-    const std::uint64_t room = room_.load(std::memory_order_relaxed);
-    if (room == 0) {
-        return true;
-    }
-    if (bytes < room) {
-        room_.store(room - bytes, std::memory_order_relaxed);
-        return true;
-    }
-    set_fault(NetFault::Kind::too_much, {}, {}, "an endless list of refs");
-    return false;
-}
-
-std::optional<std::chrono::seconds> NetSession::retry_after() const {
-    std::string_view rest = head_;
-    if (!rest.starts_with("HTTP/")) {
-        return std::nullopt;
-    }
-    constexpr std::string_view name = "retry-after:";
-    while (!rest.empty()) {
-        const std::size_t end = std::min(rest.find("\r\n"), rest.size());
-        const std::string_view line = rest.substr(0, end);
-        if (line.empty()) {
-            break;
-        }
-        if (line.size() > name.size() &&
-            std::ranges::equal(line.substr(0, name.size()), name,
-                               [](char x, char y) { return (x >= 'A' && x <= 'Z' ? x + 32 : x) == y; })) {
-            return parse_retry_after(line.substr(name.size()), std::chrono::system_clock::now());
-        }
-        rest.remove_prefix(std::min(end + 2, rest.size()));
-    }
-    return std::nullopt;
-}
-
-NetSession* NetSession::current() {
-    return current_session;
 }
 
 int register_streams() {

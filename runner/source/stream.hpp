@@ -43,6 +43,13 @@ struct NetFault {
     std::string detail;
 };
 
+/// The HTTP proxy of an http or https fetch.
+struct HttpProxy {
+    std::string host; ///< empty = none
+    std::string port;
+    std::string authorization; ///< value of Proxy-Authorization, or empty
+};
+
 /// One fetch's network, current on its thread between construction and destruction.
 class NetSession {
   public:
@@ -60,6 +67,13 @@ class NetSession {
     [[nodiscard]] std::optional<std::chrono::seconds> retry_after() const;
     /// From now on, off the wire; 0 = no limit.
     void take_at_most(std::uint64_t bytes) { room_ = bytes; }
+    /// Status of the last HTTP answer, also of one libgit2 gave up on; 0 = none.
+    [[nodiscard]] int http_status() const;
+    /// Was that answer the proxy's, to being asked for a tunnel?
+    [[nodiscard]] bool tunnelling() const { return tunnelling_; }
+    /// Before the first connection. libgit2 1.9 forgets its proxy for plain http, and wants a 407 whose body
+    /// has a length before it shows its password; so both are seen to here.
+    void go_through(HttpProxy proxy) { proxy_ = std::move(proxy); }
     /// Before the first https connection.
     void trust(TlsTrust trust) { trust_ = std::move(trust); }
 
@@ -72,8 +86,12 @@ class NetSession {
     [[nodiscard]] Milliseconds stall_timeout() const { return stall_timeout_; }
     [[nodiscard]] bool for_ssh() const { return for_ssh_; }
     [[nodiscard]] const TlsTrust& trust() const { return trust_; }
+    [[nodiscard]] const HttpProxy& proxy() const { return proxy_; }
     /// In clear: a request goes out, whose answer's head is to be kept, and a piece of an answer has come.
-    void said() { head_.clear(); }
+    void said(std::string_view request) {
+        head_.clear();
+        tunnelling_ = request.starts_with("CONNECT ");
+    }
     /// False = a fault: the head is endless.
     bool heard(std::string_view piece);
     /// So much has come off the wire. False = a fault: it is more than take_at_most() allows.
@@ -91,6 +109,8 @@ class NetSession {
     mutable std::mutex mutex_;
     NetFault fault_;
     TlsTrust trust_;
+    HttpProxy proxy_;
+    bool tunnelling_ = false;
     std::string head_; ///< how the last HTTP answer began; libgit2 tells only its status
     NetSession* outer_;
 };

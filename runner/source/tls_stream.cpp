@@ -162,7 +162,7 @@ ssize_t stream_read(git_stream* stream, void* data, std::size_t size) {
 
 ssize_t stream_write(git_stream* stream, const char* data, std::size_t size, int /*flags*/) {
     TlsStream& st = self(stream);
-    st.net->said();
+    st.net->said({data, size});
     ERR_clear_error();
     const int n = SSL_write(st.ssl, data, static_cast<int>(std::min<std::size_t>(size, INT_MAX)));
     return n > 0 ? n : broken(st, Kind::broken, last_words(ERR_peek_last_error()));

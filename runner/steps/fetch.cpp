@@ -49,7 +49,8 @@ std::string proxy_url(const http::ProxyRules& rules, const std::string& url) {
     const std::string user = proxy->username.empty() ? ""
                                                      : percent_encode(proxy->username) + ":" +
                                                            percent_encode(proxy->password) + "@";
-    return std::format("http://{}{}:{}", user, proxy->host, proxy->port);
+    const bool six = proxy->host.contains(':');
+    return std::format("http://{}{}{}{}:{}", user, six ? "[" : "", proxy->host, six ? "]" : "", proxy->port);
 }
 
 /// What submodules are reached with: the same store and rules, each URL for itself.

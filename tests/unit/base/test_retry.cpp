@@ -55,3 +55,17 @@ TEST_CASE("back-off doubles up to its limit, with jitter, and honours Retry-Afte
     asked.retry_after = 3600s;
     CHECK(retry_delay(policy, 2, asked, 0.0) == 10s);
 }
+
+TEST_CASE("Retry-After is seconds or a date, from nothing to an hour") {
+    const std::chrono::system_clock::time_point now{784'111'767s}; // ten seconds before the date below
+    CHECK(parse_retry_after(" 120 ", now) == 120s);
+    CHECK(parse_retry_after("0", now) == 0s);
+    CHECK(parse_retry_after("-5", now) == 0s);
+    CHECK(parse_retry_after("-99999999999999999999", now) == 0s);
+    CHECK(parse_retry_after("99999999999999999999", now) == 3600s);
+    CHECK(parse_retry_after("Sun, 06 Nov 1994 08:49:37 GMT", now) == 10s);
+    CHECK(parse_retry_after("Sun, 06 Nov 1994 08:49:37 GMT", now + 1h) == 0s);
+    CHECK_FALSE(parse_retry_after("", now));
+    CHECK_FALSE(parse_retry_after("soon", now));
+    CHECK_FALSE(parse_retry_after("12 monkeys", now));
+}
