@@ -39,3 +39,5 @@ __all__ = [
     "ServerError",
     "Sshd",
 ]
+__all__ = ["Authority", "BrokenGit", "ConnectProxy", "CutLine", "Fault", "GitDaemon", "GitHttp", "Registry", "Relay",
+           "ServerError", "Sshd"]

@@ -55,6 +55,8 @@ KbdInteractiveAuthentication no
 PermitRootLogin prohibit-password
 ForceCommand {shell}
 AllowTcpForwarding no
+MaxStartups 100
+PerSourcePenalties no
 PidFile none
 MaxAuthTries 20
 {self.more}

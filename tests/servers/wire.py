@@ -22,6 +22,7 @@ class _Listener:
     def __enter__(self):
         self._stopped, self._lock = threading.Event(), threading.Lock()
         self._socket = socket.create_server(("127.0.0.1", 0), backlog=16)
+        self._socket.settimeout(0.2)
         self.port = self._socket.getsockname()[1]
         self.address = f"127.0.0.1:{self.port}"
         threading.Thread(target=self._accept, daemon=True).start()
@@ -32,7 +33,6 @@ class _Listener:
         self._socket.close()
 
     def _accept(self):
-        self._socket.settimeout(0.2)
         while not self._stopped.is_set():
             try:
                 connection, _ = self._socket.accept()
@@ -94,7 +94,7 @@ class CutLine(_Listener):
 class ConnectProxy(_Listener):
     """An HTTP proxy: CONNECT, and absolute-form requests for one connection each.
 
-    names      {"git.example": ("127.0.0.1", 8443)}: where it leads; anything else is answered with 502
+    names      {"git.example": ("127.0.0.1", 8443)}: where it leads, also by "git.example:443"; anything else is answered with 502
     users      {"name": "password"}: Basic authentication is required, or 407
     refuse     a status every request is answered with; "hang" and "reset" are possible too
 
@@ -129,7 +129,7 @@ class ConnectProxy(_Listener):
             return
         host = target if method == "CONNECT" else target.split("/")[2]
         name, _, port = host.rpartition(":") if ":" in host.rpartition("]")[2] else (host, "", "80")
-        leads = self.names.get(name.strip("[]")) or self.names.get(host)
+        leads = self.names.get(host) or self.names.get(name.strip("[]"))
         if not leads:
             self._answer(connection, "502 Bad Gateway")
             return
