@@ -7,6 +7,7 @@ side, since most of their time is waiting.
 
 import dataclasses
 import os
+import re
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
@@ -19,8 +20,10 @@ from servers.broken_git import Fault
 
 TOKEN = "to-ken-4711-4712"
 WORKERS = 16
-SECONDS = 25  # after which a run counts as hung; every time limit below is much shorter
-QUICK = ("--stall-timeout=1s", "--connect-timeout=2s", "--timeout=15s")
+SECONDS = 90  # after which a run counts as hung; every time limit below is shorter
+# Where nothing hangs the limits are wide, so that a busy machine is not taken for an ill server.
+PATIENT = ("--stall-timeout=30s", "--connect-timeout=30s", "--timeout=60s")
+HANGING = ("--stall-timeout=2s", "--connect-timeout=30s", "--timeout=60s")
 REFS = "application/x-git-upload-pack-advertisement"
 PACK = "application/x-git-upload-pack-result"
 
@@ -35,6 +38,7 @@ class Row:
     words: str = ""                # in message, cause or hint
     options: tuple = ()
     tls: bool = False
+    hangs: bool = False
 
 
 def flipped(data, at):
@@ -118,10 +122,11 @@ for how in ("reset", "close", "hang"):
             ("pack", "in the pack's header", broken.in_pack_header),
             ("pack", "in mid pack", broken.middle_of_body),
             ("pack", "before the pack's checksum", broken.before_checksum)):
-        TABLE[f"{how} {place}"] = Row(Fault(stage, broken.cut(where, how)))
-    TABLE[f"{how} in the TLS handshake"] = Row(Fault("handshake", broken.cut(None, how)), tls=True)
-    TABLE[f"{how} in mid pack under TLS"] = Row(Fault("pack", broken.cut(broken.middle_of_body, how)), tls=True)
-    TABLE[f"{how} before the last flush"] = Row(Fault("pack", broken.cut(broken.before_flush, how)))
+        TABLE[f"{how} {place}"] = Row(Fault(stage, broken.cut(where, how)), hangs=how == "hang")
+    TABLE[f"{how} in the TLS handshake"] = Row(Fault("handshake", broken.cut(None, how)), tls=True, hangs=how == "hang")
+    TABLE[f"{how} in mid pack under TLS"] = Row(Fault("pack", broken.cut(broken.middle_of_body, how)), tls=True,
+                                                hangs=how == "hang")
+    TABLE[f"{how} before the last flush"] = Row(Fault("pack", broken.cut(broken.before_flush, how)), hangs=how == "hang")
 
 TABLE |= {
     # Packs that are whole in their framing only.
@@ -274,6 +279,11 @@ def left_behind(runner):
     return sorted(path.name for path in source.iterdir()) if source.exists() else []
 
 
+def tries(hangs, times):
+    """One more, but where a well server may be taken for a hanging one, some."""
+    return 4 if hangs and times else 1
+
+
 def play(row, root, tmp, times, tls, authority):
     tmp.mkdir(parents=True)
     runner = Slipway(tmp)
@@ -283,8 +293,9 @@ def play(row, root, tmp, times, tls, authority):
     (credentials / "password").write_text(TOKEN)
     fault = dataclasses.replace(row.fault, times=times)
     with servers.BrokenGit(root, fault, tls if row.tls else None) as server:
-        done = runner("fetch", f"--url={server.url}/project.git", f"--basic-auth-dir={credentials}", "--retries=1",
-                      f"--ca-file={authority.certificate}", *QUICK, *row.options, seconds=SECONDS)
+        done = runner("fetch", f"--url={server.url}/project.git", f"--basic-auth-dir={credentials}",
+                      f"--retries={tries(row.hangs, times)}", f"--ca-file={authority.certificate}",
+                      *(HANGING if row.hangs else PATIENT), *row.options, seconds=SECONDS)
     return SimpleNamespace(done=done, left=left_behind(runner), hits=server.hits, requests=server.requests)
 
 
@@ -331,3 +342,79 @@ def test_a_fault(name, played, repository):
         assert "data" in once.left
     else:
         once.done.failed(row.klass, row.code)
+
+
+# git:// and ssh, cut at a byte of what the server sends: before anything, in the greeting, in mid pack.
+
+CUTS = [(scheme, after, how) for how in ("reset", "close", "hang")
+        for scheme, after in (("git", 0), ("git", 20), ("git", 30_000), ("ssh", 0), ("ssh", 10), ("ssh", 900),
+                              ("ssh", 30_000))]
+
+
+@pytest.fixture(scope="module")
+def cut_lines(repository, tmp_path_factory):
+    """{cut: future of (for ever, once)} as above."""
+    tmp = tmp_path_factory.mktemp("lines")
+
+    def run(at, cut, times, port, url, ssh_dir):
+        scheme, after, how = cut
+        runner_dir = tmp / f"{at}-{times}"
+        runner_dir.mkdir()
+        runner = Slipway(runner_dir)
+        with servers.CutLine(port, after, how, times) as line:
+            done = runner("fetch", "--url=" + url.replace(str(port), str(line.port)),
+                          f"--retries={tries(how == 'hang', times)}", *(HANGING if how == "hang" else PATIENT),
+                          *((f"--ssh-dir={ssh_dir}", "--accept-new-host-key") if scheme == "ssh" else ()),
+                          seconds=SECONDS)
+            return SimpleNamespace(done=done, left=left_behind(runner), hits=line.hits)
+
+    with servers.GitDaemon(repository.bare.parent, tmp) as daemon, servers.Sshd(tmp / "sshd") as sshd, \
+            ThreadPoolExecutor(8) as pool:
+        sshd.known_hosts.unlink()  # the line has another port
+        urls = {"git": (daemon.port, f"{daemon.url}/project.git"), "ssh": (sshd.port, f"{sshd.url}{repository.bare}")}
+        yield {cut: [pool.submit(run, at, cut, times, *urls[cut[0]], sshd.ssh_dir) for times in (None, 1)]
+               for at, cut in enumerate(CUTS)}
+
+
+@pytest.mark.parametrize("cut", CUTS, ids=lambda cut: f"{cut[0]} {cut[2]} after {cut[1]} bytes")
+def test_a_line_that_is_cut(cut, cut_lines, repository):
+    for_ever, once = (future.result() for future in cut_lines[cut])
+    assert for_ever.hits == 2 and once.hits == 1
+    for_ever.done.failed("network", "gitfailure")
+    assert not for_ever.left
+    assert once.done.succeeded().results["commit"] == repository.head()
+
+
+def test_a_long_complaint_over_ssh(slipway, repository, tmp_path):
+    """More than any buffer of libgit2's, with everything in it that a terminal should not see."""
+    with servers.Sshd(tmp_path / "sshd") as sshd:
+        (sshd.work / "git-only").write_text(
+            "#!/bin/sh\nexec python3 -c \"import sys; sys.stderr.buffer.write(b'out of cheese \\x1b[31m' * 20000)\"\n")
+        done = slipway("fetch", f"--url={sshd.url}{repository.bare}", f"--ssh-dir={sshd.ssh_dir}", "--retries=0", *PATIENT)
+    done.failed("network", "gitfailure")
+    assert "out of cheese" in done.error["cause"] and len(done.error["cause"]) < 3000
+    assert b"\x1b" not in done.out
+
+
+# How long it waits before the next try, as the frame says: what was asked, but half a minute at most.
+
+
+def delay_said(frame):
+    found = re.search(r"try 2 of 2 in ([0-9.]+)s", frame["warning"]["message"])
+    assert found, frame
+    return float(found[1])
+
+
+@pytest.mark.parametrize(("asked", "least", "most"), [
+    ("2", 2, 2), ("99999999999999999999", 30, 30), ("-7", 0, 1), ("soon", 0, 1), ("Wed, 21 Oct 2015 07:28:00 GMT", 0, 1),
+    ("Fri, 01 Jan 2100 00:00:00 GMT", 30, 30)])
+@pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
+def test_retry_after_is_kept_to(slipway, repository, authority, asked, least, most, tls):
+    fault = Fault("refs", retry_after(asked, "503 Service Unavailable"), times=1)
+    with servers.BrokenGit(repository.bare.parent, fault, authority.issue("retry") if tls else None) as server:
+        running = slipway.start("fetch", f"--url={server.url}/project.git", "--retries=1",
+                                f"--ca-file={authority.certificate}")
+        said = running.wait_for(lambda frame: frame["kind"] == "warning")
+        running.signal()
+        running.finish()
+    assert least <= delay_said(said) <= most

@@ -64,8 +64,8 @@ class Fault:
 class Wire:
     """One connection, seen from the server."""
 
-    def __init__(self, connection, stopped):
-        self.connection, self.stopped = connection, stopped
+    def __init__(self, connection, stopped, reader=None):
+        self.connection, self.stopped, self.reader = connection, stopped, reader
         self.ended = time.monotonic() + LONGEST
 
     def send(self, data):
@@ -86,6 +86,8 @@ class Wire:
         self.close()
 
     def close(self):
+        if self.reader:
+            self.reader.close()  # else the socket would stay open as long as it
         self.connection.close()
 
 
@@ -208,6 +210,7 @@ class BrokenGit:
 
     def __enter__(self):
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=16)
+        self._listener.settimeout(0.2)
         self.port = self._listener.getsockname()[1]
         self.address = f"127.0.0.1:{self.port}"
         self.url = f"{'https' if self.context else 'http'}://{self.address}"
@@ -219,7 +222,6 @@ class BrokenGit:
         self._listener.close()
 
     def _accept(self):
-        self._listener.settimeout(0.2)
         while not self._stopped.is_set():
             try:
                 connection, _ = self._listener.accept()
@@ -262,7 +264,7 @@ class BrokenGit:
                 answer = self._backend(method, target, headers, body)
                 stage = "refs" if method == "GET" else "pack" if b"PACK" in answer.body else "wants"
                 act = self._struck(stage) or (lambda wire, answer: wire.send(answer.raw()))
-                act(Wire(connection, self._stopped), answer)
+                act(Wire(connection, self._stopped, reader), answer)
                 if connection.fileno() < 0:
                     return None
         return None
