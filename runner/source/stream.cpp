@@ -1,6 +1,5 @@
 #include "source/stream.hpp"
 
-
 #include <algorithm>
 #include <array>
 #include <cerrno>

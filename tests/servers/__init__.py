@@ -39,5 +39,3 @@ __all__ = [
     "ServerError",
     "Sshd",
 ]
-__all__ = ["Authority", "BrokenGit", "ConnectProxy", "CutLine", "Fault", "GitDaemon", "GitHttp", "Registry", "Relay",
-           "ServerError", "Sshd"]
