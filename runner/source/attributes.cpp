@@ -120,9 +120,6 @@ Status Attributes::add(std::string_view directory, std::string_view content) {
                     std::string(directory) + (directory.empty() ? "" : "/") +
                         ".gitattributes is larger than 1 MiB");
     }
-    if (content.starts_with("\xef\xbb\xbf")) {
-        content.remove_prefix(3);
-    }
     std::vector<Rule> rules;
     // Macros may stand behind their first use: two rounds over the root's file.
     for (int round = directory.empty() ? 0 : 1; round < 2; ++round) {

@@ -97,6 +97,8 @@ int receive_packs(git_repository* repository) {
     backend->directory =
         (std::filesystem::path(git_repository_commondir(repository)) / "objects" / "pack").string();
     backend->base.writepack = write_pack;
+    // It only writes: libgit2's own finds the packs afterwards. Of all functions this one is called unasked.
+    backend->base.foreach = [](git_odb_backend*, git_odb_foreach_cb, void*) { return 0; };
     backend->base.free = [](git_odb_backend* each) { delete reinterpret_cast<Backend*>(each); };
     if (const int rc = git_odb_add_backend(objects, &backend->base, before_libgit2s_own); rc < 0) {
         return rc;

@@ -111,6 +111,9 @@ Result<std::string> resolve_submodule_url(std::string_view url, std::string_view
         }
         base.resize(cut);
     }
+    if (url == "..") {
+        return refused(std::format("the submodule URL {} names no repository", clean_line(whole, 256)));
+    }
     return without_final_slashes(base + border + std::string(url));
 }
 

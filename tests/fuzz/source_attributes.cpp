@@ -1,5 +1,5 @@
-// Any bytes are a .gitattributes; whatever they ask for, converting twice what has no lone line end changes nothing, and
-// a pattern says yes or no.
+// Any bytes are a .gitattributes; whatever they ask for, converting twice what has no lone line end changes
+// nothing, and a pattern says yes or no.
 #include "source/attributes.hpp"
 #include "source/attributes_convert.hpp"
 #include "source/attributes_pattern.hpp"

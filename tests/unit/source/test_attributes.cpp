@@ -166,6 +166,5 @@ TEST_CASE("$Id$ is filled in where ident is set") {
     CHECK(converted("$Id: file.c,v 1.2 somebody $", ident) == "$Id: file.c,v 1.2 somebody $");
     CHECK(converted("$Id: a\n$ $Id", ident) == "$Id: a\n$ $Id");
     CHECK(converted("$$Id$$Identity$", ident) == "$$Id: 0123456789abcdef $$Identity$");
-    CHECK(converted("$Id$\n", with(Text::text, true, true)) ==
-          "$Id: 0123456789abcdef $\r\n");
+    CHECK(converted("$Id$\n", with(Text::text, true, true)) == "$Id: 0123456789abcdef $\r\n");
 }

@@ -35,6 +35,7 @@ TEST_CASE("relative URLs are resolved against the parent's") {
     for (const Case& each :
          std::initializer_list<Case>{{"../b.git", "https://h/o/a.git", "https://h/o/b.git"},
                                      {"../b.git", "https://h/o/a.git/", "https://h/o/b.git"},
+                                     {"./", "https://h/o/a.git", "https://h/o/a.git"},
                                      {"./b", "https://h/o/a.git", "https://h/o/a.git/b"},
                                      {"../../x/b/", "https://u:p@h:8443/o/a.git", "https://u:p@h:8443/x/b"},
                                      {"../../../b", "https://h/o/a.git", ""},
