@@ -6,12 +6,14 @@ Every run of the binary through `slipway` is held to the frame contract, whateve
 
 import base64
 import dataclasses
+import fcntl
 import json
 import os
 import select
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -236,7 +238,7 @@ def auth_file(path, address, name, password):
 
 @pytest.fixture
 def small():
-    """An empty file system of a few MiB, mounted by hack/test: SLIPWAY_SMALL says where."""
+    """An empty file system of a few MiB, mounted by hack/test: SLIPWAY_SMALL says where. One test at a time has it."""
     directory = Path(os.environ.get("SLIPWAY_SMALL", "/nowhere"))
     if not directory.is_mount():
         pytest.skip("SLIPWAY_SMALL names no small file system")
@@ -245,9 +247,11 @@ def small():
         for path in directory.iterdir():
             subprocess.run(["rm", "-rf", str(path)], check=True)
 
-    empty()
-    yield directory
-    empty()
+    with open(Path(tempfile.gettempdir()) / "slipway-small.lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        empty()
+        yield directory
+        empty()
 
 
 @pytest.fixture
