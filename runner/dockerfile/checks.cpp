@@ -199,9 +199,10 @@ std::optional<double> duration(std::string_view text) {
     while (!text.empty()) {
         const std::size_t end = std::min(text.find_first_not_of("0123456789."), text.size());
         double number = 0;
+        const std::string_view figures = text.substr(0, end);
         const auto [stop, failure] =
-            std::from_chars(text.data(), text.data() + end, number, std::chars_format::fixed);
-        if (end == 0 || failure != std::errc() || stop != text.data() + end) {
+            std::from_chars(figures.begin(), figures.end(), number, std::chars_format::fixed);
+        if (figures.empty() || failure != std::errc() || stop != figures.end()) {
             return std::nullopt;
         }
         text.remove_prefix(end);

@@ -69,8 +69,11 @@ bool PathPattern::read_set(std::string_view pattern, std::size_t& at) {
         if (at >= pattern.size() || pattern[at] == '-' || pattern[at] == ']') {
             return std::nullopt;
         }
-        if (pattern[at] == '\\' && ++at >= pattern.size()) {
-            return std::nullopt;
+        if (pattern[at] == '\\') {
+            ++at;
+            if (at >= pattern.size()) {
+                return std::nullopt;
+            }
         }
         const Character character = character_at(pattern, at);
         at += character.length;
