@@ -19,7 +19,7 @@ from pathlib import Path
 from packing import DIR, END, HARD, SYM, block, entry, padded, pax, tar, zip_link, zipped
 
 # A file outside every target, which none of them may change: the tests put it there.
-CANARY = "/var/tmp/slipway-canary"
+CANARY = "/var/tmp/slipway-canary/alive"
 UP = "../" * 30
 Case = collections.namedtuple("Case", "make refusal options", defaults=(None, ()))
 ARCHIVES = {}
@@ -140,12 +140,12 @@ def backslashes_and_drives():
 
 @case("symbolic link")
 def through_a_link_to_outside():
-    return tar(entry("l", kind=SYM, link="/var/tmp"), "l/slipway-canary")
+    return tar(entry("l", kind=SYM, link="/var/tmp/slipway-canary"), "l/alive")
 
 
 @case("symbolic link")
 def through_a_relative_link():
-    return tar(entry("l", kind=SYM, link=UP), "l/var/tmp/slipway-canary")
+    return tar(entry("l", kind=SYM, link=UP), "l/var/tmp/slipway-canary/alive")
 
 
 @case("symbolic link")
@@ -156,7 +156,7 @@ def through_a_link_to_inside():
 @case("symbolic link")
 def through_two_links():
     return tar(entry("a", kind=DIR), entry("a/b", kind=SYM, link=".."), entry("a/c", kind=SYM, link="b/../.."),
-               "a/c/slipway-canary")
+               "a/c/alive")
 
 
 @case()
@@ -166,17 +166,17 @@ def over_a_link_to_outside():
 
 @case()
 def a_directory_over_a_link_to_outside():
-    return tar(entry("l", kind=SYM, link="/var/tmp"), entry("l", kind=DIR, mode=0o777), "l/slipway-canary")
+    return tar(entry("l", kind=SYM, link="/var/tmp/slipway-canary"), entry("l", kind=DIR, mode=0o777), "l/alive")
 
 
 @case()
 def a_link_over_an_empty_directory():
-    return tar(entry("d", kind=DIR), entry("d", kind=SYM, link="/var/tmp"))
+    return tar(entry("d", kind=DIR), entry("d", kind=SYM, link="/var/tmp/slipway-canary"))
 
 
 @case("symbolic link")
 def through_a_link_that_took_a_directorys_place():
-    return tar(entry("d/e", kind=DIR), entry("d/e", kind=SYM, link="/var/tmp"), "d/e/slipway-canary")
+    return tar(entry("d/e", kind=DIR), entry("d/e", kind=SYM, link="/var/tmp/slipway-canary"), "d/e/alive")
 
 
 @case()
@@ -206,7 +206,7 @@ def a_hard_link_to_a_symbolic_link():
 
 @case("not in it")
 def a_hard_link_through_a_symbolic_link():
-    return tar(entry("l", kind=SYM, link="/var/tmp"), entry("h", kind=HARD, link="l/slipway-canary"))
+    return tar(entry("l", kind=SYM, link="/var/tmp/slipway-canary"), entry("h", kind=HARD, link="l/alive"))
 
 
 @case()
@@ -245,8 +245,8 @@ def a_directory_nobody_may_write():
 
 @case()
 def a_git_directory_with_hooks():
-    return tar(entry(".git/hooks/post-checkout", b"#!/bin/sh\ntouch /var/tmp/slipway-canary\n", mode=0o755),
-               entry(".git/config", b"[core]\n\tfsmonitor = touch /var/tmp/slipway-canary\n"), "x")
+    return tar(entry(".git/hooks/post-checkout", b"#!/bin/sh\ntouch /var/tmp/slipway-canary/hook\n", mode=0o755),
+               entry(".git/config", b"[core]\n\tfsmonitor = touch /var/tmp/slipway-canary/hook\n"), "x")
 
 
 @case("both a file and a full directory")
@@ -376,7 +376,7 @@ def zip_dots():
 
 @case("leads out")
 def zip_backslash_dots():
-    return zipped(("..\\" * 30 + "var\\tmp\\slipway-canary", "harm\n"))
+    return zipped(("..\\" * 30 + "var\\tmp\\slipway-canary\\alive", "harm\n"))
 
 
 @case()
@@ -386,7 +386,7 @@ def zip_absolute_and_drive():
 
 @case("symbolic link")
 def zip_through_a_link():
-    return zipped(zip_link("l", "/var/tmp"), ("l/slipway-canary", "harm\n"))
+    return zipped(zip_link("l", "/var/tmp"), ("l/alive", "harm\n"))
 
 
 @case()

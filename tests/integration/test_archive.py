@@ -8,6 +8,7 @@ import json
 import lzma
 import os
 import pty
+import shutil
 import stat
 import struct
 import subprocess
@@ -184,10 +185,11 @@ def test_an_archive_in_the_target_itself_is_read_all_the_same(slipway):
 
 @pytest.fixture(scope="module")
 def canary():
+    CANARY.parent.mkdir()
     CANARY.write_text("alive\n")
     CANARY.chmod(0o600)
     yield CANARY
-    CANARY.unlink()
+    shutil.rmtree(CANARY.parent)
 
 
 @pytest.mark.parametrize("name", make_archives.ARCHIVES)

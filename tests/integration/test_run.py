@@ -44,7 +44,7 @@ class Mask:
 
     PATTERNS = (("short commit", r'(?<="short-commit", "value": ")[0-9a-f]{7}'),
                 ("digest", r"(?:sha256:)?\b[0-9a-f]{64}\b"), ("commit", r"\b[0-9a-f]{40}\b"),
-                ("port", r"(?<=127\.0\.0\.1:)\d+"), ("path", r"/[^\"\s:]*pytest-[^\"\s:/]*/[^\"\s:/]*"),
+                ("port", r"(?<=127\.0\.0\.1:)\d+"), ("path", r"/[^\"\s:]*pytest-[^\"\s:/]*/(?:popen-gw\d+/)?[^\"\s:/]*"),
                 ("time", r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"), ("scratch", r"slipway-build\.\w+"))
     NUMBERS = ("duration_ms", "cpu_ms", "peak_memory", "memory", "memory_limit", "storage_free", "inodes_free", "elapsed_ms",
                "size", "bytes", "current", "total")
