@@ -74,8 +74,9 @@ struct GitOptions {
 
 /// A submodule that was fetched.
 struct SubmoduleCheckout {
-    std::string path; ///< from the root of the whole tree
-    std::string url;  ///< without credentials
+    std::string path;         ///< from the root of the whole tree
+    std::string url;          ///< without credentials
+    std::string fetched_from; ///< after rewriting; may hold credentials
     std::string commit;
 };
 

@@ -264,7 +264,8 @@ Status Walk::child(const Parent& parent, git_repository* repository, const Submo
     for (const std::string& note : done.notes) {
         into_.notes.push_back(std::format("{}: {}", clean_line(path, 256), note));
     }
-    into_.submodules.push_back({.path = path, .url = understood->clean, .commit = done.commit});
+    into_.submodules.push_back(
+        {.path = path, .url = understood->clean, .fetched_from = own.url, .commit = done.commit});
     if (done.has_submodules) {
         todo_.push_back({.place = place,
                          .commit = done.commit,

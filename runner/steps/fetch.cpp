@@ -137,11 +137,9 @@ Status lfs(const cli::Fetch& params, const source::GitOptions& options, const so
                               params, step);
     for (const source::SubmoduleCheckout& each : checkout.submodules) {
         if (status) {
-            status = fetch_lfs({.tree = options.into / each.path,
-                                .url = source::rewrite_url(store, each.url),
-                                .ref = {},
-                                .store = store},
-                               params, step);
+            status = fetch_lfs(
+                {.tree = options.into / each.path, .url = each.fetched_from, .ref = {}, .store = store},
+                params, step);
         }
     }
     if (!status) {

@@ -125,6 +125,22 @@ def test_git_finds_the_tree_unchanged(slipway, project):
     assert git_at(tree(slipway), *with_lfs, "status", "--porcelain") == ""
 
 
+def test_a_submodule_s_pointers_become_content_from_its_own_server(slipway, project):
+    inner, outer = project({"big.bin": payload("inner")}, name="inner"), project({"big.bin": payload("outer")})
+    outer.repository.git("update-index", "--add", "--cacheinfo", f"160000,{inner.repository.head()},libs/inner")
+    (outer.repository.tree / ".gitmodules").write_text('[submodule "x"]\n\tpath = libs/inner\n\turl = ../inner.git\n')
+    outer.repository.git("add", ".gitmodules")
+    outer.repository.git("commit", "-q", "-m", "submodule")
+    outer.repository.publish()
+    outer.push()
+    outer.forge.users = {"ada": "pa-ss-wo-rd"}  # the URL's own credentials hold for both
+    done = slipway("fetch", f"--url={outer.url.replace('http://', 'http://ada:pa-ss-wo-rd@')}").succeeded()
+    assert (tree(slipway) / "big.bin").read_bytes() == payload("outer")
+    assert (tree(slipway) / "libs/inner/big.bin").read_bytes() == payload("inner")
+    assert b"pa-ss-wo-rd" not in done.out
+    assert git_at(tree(slipway), "status", "--porcelain") == ""
+
+
 def test_pointers_stay_where_that_is_asked(slipway, project):
     made = project({"big.bin": payload("big")})
     done = slipway("fetch", f"--url={made.url}", "--lfs=false").succeeded()
