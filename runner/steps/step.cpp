@@ -1,10 +1,15 @@
 #include "steps/step.hpp"
 
+#include "base/fd.hpp"
 #include "base/file.hpp"
 
-#include <condition_variable>
+#include <algorithm>
+#include <array>
+#include <cerrno>
 #include <csignal>
 #include <format>
+#include <poll.h>
+#include <sys/eventfd.h>
 #include <thread>
 #include <unistd.h>
 
@@ -157,22 +162,37 @@ class Ending {
 class Watchdog {
   public:
     Watchdog(const StopToken& stop, Milliseconds patience, Ending& ending)
-        : thread_([this, stop, patience, &ending](const std::stop_token& done) {
-              if (stop.fd() < 0) {
+        : thread_([this, stop, patience, &ending] {
+              if (stop.fd() < 0 || wait(stop.fd(), -1) != Woken::by_descriptor) {
                   return;
               }
-              while (!done.stop_requested() && !stop.wait_for(Milliseconds(200))) {
-              }
-              std::unique_lock lock(mutex_);
-              if (!condition_.wait_for(lock, done, patience, [&] { return done.stop_requested(); }) &&
-                  !done.stop_requested()) {
+              if (wait(-1, static_cast<int>(patience.count())) == Woken::by_time) {
                   ::_exit(ending.finish(fail(stop.error())));
               }
           }) {}
+    Watchdog(const Watchdog&) = delete;
+    Watchdog& operator=(const Watchdog&) = delete;
+    ~Watchdog() {
+        const std::uint64_t one = 1;
+        [[maybe_unused]] const ssize_t n = ::write(ended_.get(), &one, sizeof one);
+    }
 
   private:
-    std::mutex mutex_;
-    std::condition_variable_any condition_;
+    enum class Woken { by_end, by_descriptor, by_time };
+
+    /// Until the step has ended, `fd` is readable (-1: never) or `limit` milliseconds (-1: no limit) are
+    /// over.
+    [[nodiscard]] Woken wait(int fd, int limit) const {
+        std::array<pollfd, 2> events{{{.fd = ended_.get(), .events = POLLIN, .revents = 0},
+                                      {.fd = fd, .events = POLLIN, .revents = 0}}};
+        while (::poll(events.data(), events.size(), limit) < 0 && errno == EINTR) {
+        }
+        return events[0].revents != 0   ? Woken::by_end
+               : events[1].revents != 0 ? Woken::by_descriptor
+                                        : Woken::by_time;
+    }
+
+    Fd ended_{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
     std::jthread thread_;
 };
 

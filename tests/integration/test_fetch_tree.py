@@ -87,7 +87,8 @@ def test_content_is_converted_as_git_does_it(make_repository, same_as_git, kind)
 def test_filters_are_named_and_not_run(slipway, make_repository, same_as_git, tmp_path):
     pwned = tmp_path / "pwned"
     repository = make_repository(files={"a.x": "a\n", "b.y": "b\n", "c.z": "c\n".encode("utf-16"),
-                                        ".gitattributes": "*.x filter=evil\n*.y filter=other\n*.z working-tree-encoding=UTF-16\n"})
+                                        ".gitattributes": "*.x filter=evil\n*.y filter=other\n"
+                                                          "*.z working-tree-encoding=UTF-16\n"})
     (slipway.home / ".gitconfig").write_text(f'[filter "evil"]\n\tsmudge = touch {pwned}\n\trequired = true\n')
     repository.git("config", "filter.evil.smudge", f"touch {pwned}", at=repository.bare)
     done = slipway("fetch", f"--url={repository.bare}").succeeded()
