@@ -66,7 +66,7 @@ struct Fetch {
     int ratio_limit = 250; ///< 0 = none
     Milliseconds connect_timeout{30'000};
     Milliseconds stall_timeout{60'000}; ///< longest silence of the server; 0 = none
-    bool lfs = true; ///< fetch what Git LFS pointers stand for
+    bool lfs = true;                    ///< fetch what Git LFS pointers stand for
 };
 
 struct Resolve {
