@@ -71,14 +71,16 @@ constexpr std::array table{
     Rule{"UnprivilegedUserId", slipway, warning, false,
          "User and group ids fit into the build's user namespace."},
 
+    Rule{"DirectiveTwice", planner, warning, false, "A directive stands once."},
     Rule{"EscapeIgnored", planner, warning, false, "The escape directive is on the first line."},
+    Rule{"EscapeValue", planner, warning, false, "The escape directive names one character."},
+    Rule{"ExpansionDiffers", planner, warning, false, "Every builder makes the same of a word's variables."},
     Rule{"FlagIgnored", planner, warning, false, "Flags stand only where they have a meaning."},
     Rule{"JsonInvalid", planner, warning, false, "What looks like the JSON form is JSON."},
     Rule{"JsonTrailing", planner, warning, false, "Nothing follows the JSON form."},
     Rule{"LaterStage", planner, warning, false, "FROM does not name a stage that comes later."},
     Rule{"OnbuildHeredoc", planner, warning, false, "ONBUILD has no here-document."},
     Rule{"StageNameCase", planner, warning, false, "A stage is named as it is spelled behind AS."},
-    Rule{"Substitution", planner, warning, false, "Variables are substituted in a way that buildah knows."},
     Rule{"UnusedBuildArg", planner, warning, false, "Every build argument is taken by an ARG."},
 };
 

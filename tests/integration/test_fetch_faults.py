@@ -229,8 +229,8 @@ TABLE |= {
 
     "an endless ref advertisement": Row(Fault("refs", broken.endless(
         lambda answer: answer.chunked().head(),
-        chunk(packs.line(b"0" * 39 + b"1 refs/heads/" + b"x" * 900 + b"\n") * 60))), "resource", "deadline", again=False,
-        options=("--timeout=3s",)),
+        chunk(packs.line(b"0" * 39 + b"1 refs/heads/" + b"x" * 900 + b"\n") * 60))), "build", again=False,
+                                         words="endless list of refs"),
     "an endless side band": Row(Fault("pack", broken.endless(
         lambda answer: answer.chunked().head() + chunk(packs.line(b"NAK\n")),
         chunk(packs.band(2, b"still counting: %d%%\r" * 20) * 20))), "resource", "deadline", again=False,

@@ -165,7 +165,9 @@ TEST_CASE("what the planner notices has rules too, and can be skipped") {
     CHECK(rules("FROM a\nCMD [\"b\"] x\n") == "JsonTrailing@2:0+0");
     CHECK(rules("# check=skip=JsonTrailing\nFROM a\nCMD [\"b\"] x\n") == "");
     CHECK(rules("FROM a\n", {.build_args = {{"X", "1"}}}) == "UnusedBuildArg@0:0+0");
-    CHECK(rules("FROM a AS x\nFROM X\n") == "StageNameCase@2:0+0");
+    CHECK(rules("# check=skip=StageNameCasing\nFROM a AS X\nFROM x\n") == "StageNameCase@3:0+0");
+    CHECK(rules("FROM a\nENV X=ab Y=${X%?b}\n") == "");
+    CHECK(rules("FROM a\nENV X=a\nLABEL Y=$$X\n") == "ExpansionDiffers@3:0+0");
 }
 
 TEST_CASE("a file skips rules, one instruction too") {
