@@ -33,15 +33,24 @@ bool plain(std::string_view text) {
                                 [](char c) { return static_cast<unsigned char>(c) <= 0x20 || c == 0x7f; });
 }
 
+bool is_alnum(char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+/// `bracketed`: an IPv6 address, perhaps with a zone (RFC 6874, as people write it: "fe80::1%eth0").
 bool host_is_sound(std::string_view host, bool bracketed) {
     if (host.empty() || host.size() > 253 || host.front() == '-') {
         return false;
     }
-    const std::string_view others = bracketed ? ".:%" : ".-_";
-    return std::ranges::all_of(host, [others](char c) {
-        return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-               others.contains(c);
-    });
+    const auto name = [](char c) { return is_alnum(c) || c == '.' || c == '-' || c == '_'; };
+    if (!bracketed) {
+        return std::ranges::all_of(host, name);
+    }
+    const std::size_t zone = host.find('%');
+    const std::string_view address = host.substr(0, zone);
+    return address.contains(':') && address.find_first_not_of("0123456789abcdefABCDEF:.") == address.npos &&
+           (zone == host.npos ||
+            (zone + 1 < host.size() && std::ranges::all_of(host.substr(zone + 1), name)));
 }
 
 bool user_is_sound(std::string_view user) {
@@ -212,7 +221,7 @@ Result<GitUrl> parse_git_url(std::string_view text) {
     if (url.scheme == GitUrl::Scheme::git && (url.has_password || !url.username.empty())) {
         return bad("git:// knows no user");
     }
-    url.clean = std::string(text.substr(0, border).size() == scheme.size() ? scheme : "") + "://";
+    url.clean = scheme + "://";
     if (url.scheme == GitUrl::Scheme::ssh && !url.username.empty()) {
         url.clean += percent_encode(url.username) + "@";
     }
