@@ -92,7 +92,9 @@ class Run:
 
 def slipway(url, depth, work):
     (work / "slipway").mkdir()
-    return Run([BINARY, "fetch", f"--url={url}", f"--state={work / 'slipway'}", f"--depth={depth}", "--output=frames"],
+    # What git clone leaves out by itself is left out here too.
+    return Run([BINARY, "fetch", f"--url={url}", f"--state={work / 'slipway'}", f"--depth={depth}", "--output=frames",
+                "--submodules=false", "--lfs=false"],
                work / "log")
 
 
