@@ -40,13 +40,6 @@ bool is_clients_own(std::string_view name) {
     return std::ranges::find(own, lower(name)) != own.end();
 }
 
-std::string one_line(std::string_view text) {
-    std::string line = to_valid_utf8(text.substr(0, longest_message));
-    std::ranges::replace_if(
-        line, [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 127; }, ' ');
-    return line;
-}
-
 /// Member of an object: the string, or empty.
 std::string text_of(const Json& object, const char* name) {
     const auto found = object.find(name);
@@ -103,7 +96,7 @@ Result<Answer> parse_answer(const Json& from, Time now) {
         answer.error = code != error->end() && code->is_number_integer()
                            ? static_cast<int>(std::clamp<std::int64_t>(code->get<std::int64_t>(), 400, 599))
                            : 500;
-        answer.message = one_line(text_of(*error, "message"));
+        answer.message = one_line(text_of(*error, "message"), longest_message);
         return answer;
     }
     const auto actions = from.find("actions");
@@ -199,7 +192,7 @@ Result<Action> parse_authentication(std::string_view output, Time now) {
 
 std::string error_message(std::string_view body) {
     const Json document = Json::parse(body, nullptr, false);
-    return document.is_object() ? one_line(text_of(document, "message")) : std::string();
+    return document.is_object() ? one_line(text_of(document, "message"), longest_message) : std::string();
 }
 
 } // namespace slipway::lfs

@@ -22,13 +22,12 @@ import socket
 import ssl
 import struct
 import subprocess
-import threading
 import time
 from pathlib import Path
 
 from . import git_http, packs
+from .wire import LONGEST, Listener
 
-LONGEST = 60
 ENDLESS_BYTES = 256 << 20
 
 
@@ -197,7 +196,7 @@ def drip(where, pause):
     return act
 
 
-class BrokenGit:
+class BrokenGit(Listener):
     def __init__(self, root: Path, fault: Fault, tls=None):
         self.root, self.fault = Path(root), fault
         self.left = fault.times
@@ -206,39 +205,11 @@ class BrokenGit:
         if tls:
             self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             self.context.load_cert_chain(*map(str, tls))
-        self._lock, self._stopped = threading.Lock(), threading.Event()
 
     def __enter__(self):
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=16)
-        self._listener.settimeout(0.2)
-        self.port = self._listener.getsockname()[1]
-        self.address = f"127.0.0.1:{self.port}"
+        super().__enter__()
         self.url = f"{'https' if self.context else 'http'}://{self.address}"
-        threading.Thread(target=self._accept, daemon=True).start()
         return self
-
-    def __exit__(self, *_):
-        self._stopped.set()
-        self._listener.close()
-
-    def _accept(self):
-        while not self._stopped.is_set():
-            try:
-                connection, _ = self._listener.accept()
-            except TimeoutError:
-                continue
-            except OSError:
-                return
-            connection.settimeout(LONGEST)
-            threading.Thread(target=self._guarded, args=(connection,), daemon=True).start()
-
-    def _guarded(self, connection):
-        # A client that goes away in the middle is what these servers are about.
-        with connection:
-            try:
-                self._serve(connection)
-            except OSError:
-                pass
 
     def _struck(self, stage):
         """What is to happen at this stage, if anything."""

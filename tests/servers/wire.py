@@ -16,7 +16,7 @@ import time
 LONGEST = 60
 
 
-class _Listener:
+class Listener:
     """Accepts on a loopback port of its own and gives each connection a thread."""
 
     def __enter__(self):
@@ -44,6 +44,7 @@ class _Listener:
             threading.Thread(target=self._guarded, args=(connection,), daemon=True).start()
 
     def _guarded(self, connection):
+        # A client that goes away in the middle is what these servers are about.
         with connection:
             try:
                 self._serve(connection)
@@ -66,7 +67,7 @@ class _Listener:
         return False
 
 
-class CutLine(_Listener):
+class CutLine(Listener):
     """After so many bytes from the server: reset, close or hang; for `times` connections (None: all)."""
 
     def __init__(self, port, after, how, times=None):
@@ -91,7 +92,7 @@ class CutLine(_Listener):
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
-class ConnectProxy(_Listener):
+class ConnectProxy(Listener):
     """An HTTP proxy: CONNECT, and absolute-form requests for one connection each.
 
     names      {"git.example": ("127.0.0.1", 8443)}: where it leads, also by "git.example:443"; anything else is answered with 502
