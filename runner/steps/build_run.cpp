@@ -1,0 +1,136 @@
+#include "base/file.hpp"
+#include "base/log.hpp"
+#include "steps/buildah_frames.hpp"
+#include "steps/workshop.hpp"
+
+#include <algorithm>
+
+namespace slipway::steps {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+/// id=ID,src=PATH: the file's content is registered, so that a RUN that prints it prints ***.
+Result<buildah::SecretFile> secret_file(const std::string& text, Step& step) {
+    buildah::SecretFile secret;
+    for (std::size_t begin = 0; begin <= text.size();) {
+        const std::size_t end = std::min(text.find(',', begin), text.size());
+        const std::string_view part = std::string_view(text).substr(begin, end - begin);
+        begin = end + 1;
+        if (part.starts_with("id=")) {
+            secret.id = part.substr(3);
+        } else if (part.starts_with("src=")) {
+            secret.source = part.substr(4);
+        } else if (part.starts_with("source=")) {
+            secret.source = part.substr(7);
+        } else if (part != "type=file") {
+            secret.id.clear();
+            break;
+        }
+    }
+    if (secret.id.empty() || secret.source.empty()) {
+        return fail(ErrorClass::usage, code::missing_or_invalid_argument, "--secret: expected id=ID,src=PATH",
+                    "name the secret and the file that holds it");
+    }
+    TRY_ASSIGN(const std::string content, read_file(secret.source, 1U << 20U));
+    step.secrets({content});
+    return secret;
+}
+
+Result<buildah::Build> build_options(Workshop& shop, const handoff::Plan& plan, bool docker_format) {
+    const cli::Build& params = shop.params;
+    buildah::Build options;
+    options.dockerfile = fs::path(plan.source) / plan.dockerfile;
+    options.context = (fs::path(plan.source) / plan.context).lexically_normal();
+    options.isolation = shop.recipe.isolation;
+    options.layers = false; // nothing of this storage outlives the step: intermediate images would only cost
+    options.build_args = {plan.build_args.begin(), plan.build_args.end()};
+    options.target = plan.target;
+    options.labels = {params.labels.begin(), params.labels.end()};
+    options.annotations = {params.annotations.begin(), params.annotations.end()};
+    for (const std::string& secret : params.secrets) {
+        TRY_ASSIGN(auto file, secret_file(secret, shop.step));
+        options.secrets.push_back(std::move(file));
+    }
+    options.platform = plan.platform;
+    options.format = docker_format ? "docker" : "oci";
+    options.iidfile = shop.home.tmp() / "iid";
+    options.access = shop.access;
+    options.network = "host"; // the pod's own network is the isolation a pod has
+    options.drop_capabilities = shop.recipe.drop_capabilities;
+    options.ulimits = shop.recipe.ulimits;
+    return options;
+}
+
+/// Nothing more fits: less than a layer's bookkeeping needs.
+bool is_full(const pod::Usage& usage) {
+    constexpr std::uint64_t least_bytes = 1U << 20U;
+    return usage.total_bytes > 0 &&
+           (usage.free_bytes < least_bytes || (usage.total_inodes > 0 && usage.free_inodes == 0));
+}
+
+} // namespace
+
+Result<std::string> run_build(Workshop& shop, const handoff::Plan& plan, bool docker_format) {
+    Step& step = shop.step;
+    TRY_ASSIGN(const buildah::Build options, build_options(shop, plan, docker_format));
+    TRY_ASSIGN(auto argv, buildah::build(shop.global, options));
+    log::debug(process::quote(argv));
+    step.phase(frames::PhaseName::building);
+    // The runtime of OCI isolation relays a RUN's output through buildah itself: no telling writers apart.
+    const bool tell_writers = shop.recipe.isolation == "chroot";
+    BuildFrames build_frames(step, plan, tell_writers ? frames::Trust::writer : frames::Trust::text,
+                             static_cast<int>(options.labels.size()));
+    bool full = false;
+    int looks = 0; // bounded: a command can print those lines without end
+    TRY_ASSIGN(const process::Exit exit, process::run(
+                                             {.argv = std::move(argv),
+                                              .environment = shop.environment,
+                                              .directory = {},
+                                              .tell_writers = tell_writers,
+                                              .blocks = true},
+                                             shop.limits(), step.stop,
+                                             [&](const process::Line& line) {
+                                                 build_frames.on_line(line);
+                                                 // Looked at now: buildah removes the failed command's files
+                                                 // before it ends itself.
+                                                 if (!full && looks < 1000 &&
+                                                     line.stream == process::Stream::err &&
+                                                     (line.text.contains("No space left on device") ||
+                                                      line.text.starts_with("subprocess exited "))) {
+                                                     ++looks;
+                                                     full = is_full(shop.sampler.sample(0));
+                                                 }
+                                             },
+                                             [&](pid_t pid) { shop.child = pid; }));
+    shop.child = 0;
+    build_frames.finish(exit.success());
+    step.stream.emit(frames::Timing{.what = "buildah build",
+                                    .start = step.clock.now() - exit.usage.wall,
+                                    .duration = exit.usage.wall,
+                                    .cpu = exit.usage.user + exit.usage.system,
+                                    .peak_memory = exit.usage.peak_memory_bytes,
+                                    .bytes = {}});
+    if (exit.success()) {
+        TRY_ASSIGN(std::string id, read_file(options.iidfile, 1024));
+        return id.substr(0, id.find_last_not_of(" \n") + 1);
+    }
+    buildah::Ending how = ending(buildah::Verb::build, exit, build_frames.interpreter());
+    how.oom_killed = shop.sampler.oom_kills_since_start() > 0;
+    Error error = buildah::classify_failure(how);
+    if (error.klass == ErrorClass::build && (full || is_full(shop.sampler.sample(0)))) {
+        // A program in a RUN that finds the disk full says so in its own words or not at all.
+        error.klass = ErrorClass::resource;
+        error.code = code::out_of_disk;
+        error.message = "the build's volume is full: " + error.message;
+        error.hint = "give the work volume more space";
+    }
+    if (const handoff::PlannedCommand* command = build_frames.current(); command != nullptr && !error.where) {
+        error.where =
+            Where{.file = plan.dockerfile, .line = command->line, .column = 0, .quote = command->text};
+    }
+    return fail(std::move(error));
+}
+
+} // namespace slipway::steps
