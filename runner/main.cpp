@@ -5,6 +5,7 @@
 #include "base/fd.hpp"
 #include "base/stop.hpp"
 #include "cli/verbs.hpp"
+#include "emulation/enclosure.hpp"
 #include "process/process.hpp"
 #include "steps/verbs.hpp"
 
@@ -102,6 +103,9 @@ int run(int argc, char** argv) {
 } // namespace
 
 int main(int argc, char** argv) {
+    if (argc > 1 && argv[1] == emulation::enclosure_word) {
+        return emulation::enter({argv + 2, argv + argc});
+    }
     process::remember_signals();
     const sigset_t signals = stop_signals();
     ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);

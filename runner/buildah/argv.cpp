@@ -18,6 +18,7 @@ std::unexpected<Error> refuse(std::string_view what, std::string_view why) {
 class Builder {
   public:
     explicit Builder(const Global& global) {
+        argv_ = global.wrapper;
         argv_.push_back(global.program);
         option("--root", global.root.native());
         option("--runroot", global.runroot.native());
@@ -269,6 +270,10 @@ Result<Argv> build(const Global& global, const Build& options) {
     }
     for (const std::string& limit : options.ulimits) {
         builder.plain("--ulimit", limit);
+    }
+    builder.pairs("--env", options.run_environment);
+    for (const auto& variable : options.run_environment) {
+        builder.plain("--unsetenv", variable.first);
     }
     builder.access(options.access);
     builder.csv("--file", options.dockerfile.native());

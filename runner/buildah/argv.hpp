@@ -38,6 +38,8 @@ using Pairs = std::vector<std::pair<std::string, std::string>>;
 
 /// Options before the subcommand.
 struct Global {
+    /// Words before the program: what makes the surroundings buildah runs in, and then executes it.
+    std::vector<std::string> wrapper;
     std::string program = "buildah";
     std::filesystem::path root; ///< graph root
     std::filesystem::path runroot;
@@ -112,6 +114,8 @@ struct Build {
     /// Capabilities a RUN shall not have, e.g. those this pod lacks (buildah fails to set them otherwise).
     std::vector<std::string> drop_capabilities;
     std::vector<std::string> ulimits; ///< "nofile=1024:4096"
+    /// Set for every RUN and taken out of the image again. One more step (ENV) after each FROM for all of them.
+    Pairs run_environment;
 };
 
 struct Push {

@@ -83,7 +83,7 @@ void bind(OptionTable& table, Resolve& resolve) {
 
 void bind(OptionTable& table, Build& build) {
     table.path("work", build.work, "scratch for buildah's storage (/slipway/work where that exists)");
-    table.choice("recipe", build.recipe, {"auto", "A", "A-userns", "B", "G"},
+    table.choice("recipe", build.recipe, {"auto", "A", "A-userns", "B", "C", "G"},
                  "how to build in this pod (docs/pods.md)");
     table.choice("storage", build.storage, {"auto", "overlay", "fuse-overlayfs", "vfs"}, "storage driver");
     table.choice("format", build.format, {"auto", "oci", "docker"},

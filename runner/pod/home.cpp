@@ -77,7 +77,7 @@ Status furnish(const fs::path& path) {
     if (::chown(path.c_str(), static_cast<uid_t>(-1), ::getegid()) != 0 || ::chmod(path.c_str(), 0700) != 0) {
         return fail(not_writable(path, errno));
     }
-    for (const char* name : {"home", "run", "tmp", "graph", "runroot", "helpers", "home/.config",
+    for (const char* name : {"home", "run", "tmp", "graph", "runroot", "helpers", "room", "home/.config",
                              "home/.local", "home/.cache"}) {
         if (::mkdir((path / name).c_str(), 0700) != 0) {
             return fail(not_writable(path, errno));

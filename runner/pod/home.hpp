@@ -8,10 +8,11 @@
 // buildah 1.39 refuses every command when it finds no `netavark`, even where no network is ever made (chroot
 // isolation): `helpers/netavark` is a stand-in, found only after the system's own directories.
 //
-// Layout below `work`: slipway-build.<random>/{marker,containers.conf,helpers,home,run,tmp,graph,runroot},
-// 0700. The marker is locked for as long as the Home lives; a directory whose marker nobody locks is a
-// leftover of a run that died, and is removed by the next prepare(). Errors: resource/outofdisk,
-// pod/podforbids when `work` cannot be written.
+// Layout below `work`:
+// slipway-build.<random>/{marker,containers.conf,helpers,home,room,run,tmp,graph,runroot}, 0700. The marker
+// is locked for as long as the Home lives; a directory whose marker nobody locks is a leftover of a run that
+// died, and is removed by the next prepare(). Errors: resource/outofdisk, pod/podforbids when `work` cannot
+// be written.
 #pragma once
 
 #include "base/fd.hpp"

@@ -56,7 +56,7 @@ constexpr std::string_view volume_yaml = "volumes:\n"
                                          "  - name: work\n"
                                          "    mountPath: /slipway/work\n";
 
-constexpr std::array<Prerequisite, 18> table{{
+constexpr std::array<Prerequisite, 24> table{{
     {"writable-work", "the directory for the build's storage cannot be written", volume_yaml, writable_texts},
     {"namespace-quota", "this node allows no (more) user namespaces",
      "# on the node, not in the pod:\n# sysctl -w user.max_user_namespaces=15000\n", quota_texts},
@@ -88,6 +88,32 @@ constexpr std::array<Prerequisite, 18> table{{
      "    drop: [ALL]\n"
      "    add: [SETUID, SETGID, SYS_CHROOT]\n",
      newuidmap_texts},
+    {"root-user", "the container does not run as root", root_yaml, {}},
+    {"ordinary-user",
+     "the container runs as root, and subordinate ids are for other users",
+     "securityContext:\n"
+     "  runAsUser: 1000\n",
+     {}},
+    {"pod-user-namespace",
+     "the pod has no user namespace of its own",
+     "# in the pod's spec:\nhostUsers: false\n",
+     {}},
+    {"sys-admin",
+     "the capabilities SYS_ADMIN and SYS_CHROOT are missing",
+     "# harmless only together with the pod's own user namespace:\n"
+     "hostUsers: false\n"
+     "# and in the step:\n"
+     "securityContext:\n"
+     "  runAsUser: 0\n"
+     "  capabilities:\n"
+     "    add: [SYS_ADMIN, SYS_CHROOT, SETUID, SETGID, SETFCAP]\n",
+     {}},
+    {"single-map",
+     "not even the one own id can be mapped (root needs SETFCAP for that, other users nothing)",
+     "securityContext:\n"
+     "  runAsUser: 1000\n",
+     {}},
+    {"seccomp-filter", "loading a seccomp filter is refused, which root emulation needs", seccomp_yaml, {}},
     {"setgroups", "setting supplementary groups is refused inside the build's user namespace", root_yaml,
      setgroups_texts},
     {"mount", "mounting is refused, even inside a user namespace of our own", seccomp_yaml, mount_texts},
@@ -154,48 +180,120 @@ const Prerequisite* prerequisite_for_text(std::string_view buildah_text) noexcep
     return nullptr;
 }
 
-std::vector<const Prerequisite*> missing(const Report& report) {
-    std::vector<const Prerequisite*> result;
-    const auto add = [&](std::string_view id) { result.push_back(&prerequisite(id)); };
-    if (!report.work.writable) {
-        add("writable-work");
+namespace {
+
+using Missing = std::vector<const Prerequisite*>;
+
+void add(Missing& list, std::string_view id) {
+    list.push_back(&prerequisite(id));
+}
+
+/// What every recipe that makes a user namespace begins with. False = there is none to be had.
+bool can_unshare(const Report& report, Missing& list) {
+    const Trial& unshare =
+        report.user_namespace.refused() ? report.user_namespace : report.user_mount_namespace;
+    if (unshare.refused()) {
+        // ENOSPC, EUSERS, EINVAL: the node's quota; EPERM, ENOSYS, EACCES: a filter or a policy.
+        add(list, unshare.error == ENOSPC || unshare.error == EUSERS || unshare.error == EINVAL
+                      ? "namespace-quota"
+                      : "unshare");
     }
-    if (report.entry == Entry::none || report.entry == Entry::single) {
-        const Trial& unshare =
-            report.user_namespace.refused() ? report.user_namespace : report.user_mount_namespace;
-        if (unshare.refused()) {
-            // ENOSPC, EUSERS, EINVAL: the node's quota; EPERM, ENOSYS, EACCES: a filter or a policy.
-            add(unshare.error == ENOSPC || unshare.error == EUSERS || unshare.error == EINVAL
-                    ? "namespace-quota"
-                    : "unshare");
-        } else if (report.uid == 0) {
-            if (report.identity_uid_map.refused()) {
-                add("setfcap");
-            }
-            if (report.identity_gid_map.refused()) {
-                add("setgid");
-            }
-        } else if (report.subordinate_uids.empty() || report.subordinate_gids.empty()) {
-            add("subordinate-ids");
-        } else if (report.newuidmap.outcome == Trial::Outcome::untried &&
-                   report.newgidmap.outcome == Trial::Outcome::untried) {
-            add("newuidmap-program");
-        } else {
-            add("newuidmap");
+    return !unshare.refused();
+}
+
+void root_maps(const Report& report, Missing& list) {
+    if (report.identity_uid_map.refused()) {
+        add(list, "setfcap");
+    }
+    if (report.identity_gid_map.refused()) {
+        add(list, "setgid");
+    }
+}
+
+void programs_map(const Report& report, Missing& list) {
+    if (report.subordinate_uids.empty() || report.subordinate_gids.empty()) {
+        add(list, "subordinate-ids");
+    } else if (report.newuidmap.outcome == Trial::Outcome::untried &&
+               report.newgidmap.outcome == Trial::Outcome::untried) {
+        add(list, "newuidmap-program");
+    } else if (!report.newuidmap.works() || !report.newgidmap.works()) {
+        add(list, "newuidmap");
+    }
+}
+
+/// What was tried inside the namespace that could be had.
+void inside(const Report& report, Missing& list) {
+    if (report.mount_private.refused()) {
+        add(list, "mount");
+    }
+    if (report.chroot.refused()) {
+        add(list, "sys-chroot");
+    }
+}
+
+} // namespace
+
+Missing missing(const Report& report) {
+    Missing result;
+    if (!report.work.writable) {
+        add(result, "writable-work");
+    }
+    if (report.entry == Entry::none) {
+        if (can_unshare(report, result)) {
+            report.uid == 0 ? root_maps(report, result) : programs_map(report, result);
         }
         return result;
     }
-    if (report.mount_private.refused()) {
-        add("mount");
-    }
-    if (report.chroot.refused()) {
-        add("sys-chroot");
+    inside(report, result);
+    if (report.entry == Entry::single) {
+        if (report.seccomp_filter.refused()) {
+            add(result, "seccomp-filter");
+        }
+        return result;
     }
     if (report.setgroups.refused()) {
-        add("setgroups");
+        add(result, "setgroups");
     }
     if (report.read_only_root) {
-        add("read-only-root");
+        add(result, "read-only-root");
+    }
+    return result;
+}
+
+Missing missing_for(const Report& report, std::string_view recipe) {
+    Missing result;
+    if (!report.work.writable) {
+        add(result, "writable-work");
+    }
+    if (recipe == "A-userns" && !report.in_user_namespace()) {
+        add(result, "pod-user-namespace");
+    }
+    if (recipe == "B" ? report.uid == 0 : recipe != "C" && report.uid != 0) {
+        add(result, report.uid == 0 ? "ordinary-user" : "root-user");
+        return result;
+    }
+    if (recipe == "G") {
+        if (!report.capabilities.has(Capability::sys_admin) ||
+            !report.capabilities.has(Capability::sys_chroot) || report.mount_namespace.refused()) {
+            add(result, "sys-admin");
+        }
+    } else if (can_unshare(report, result)) {
+        if (recipe == "B") {
+            programs_map(report, result);
+        } else if (recipe != "C") {
+            root_maps(report, result);
+        } else {
+            if (report.single_map.refused()) {
+                add(result, "single-map");
+            }
+            if (report.seccomp_filter.refused()) {
+                add(result, "seccomp-filter");
+            }
+        }
+    }
+    inside(report, result);
+    if (recipe != "C" && report.read_only_root) {
+        add(result, "read-only-root");
     }
     return result;
 }

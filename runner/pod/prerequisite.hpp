@@ -26,5 +26,7 @@ const Prerequisite& prerequisite(std::string_view id);
 const Prerequisite* prerequisite_for_text(std::string_view buildah_text) noexcept;
 /// What stands between this pod and a build, most fundamental first; empty = it can build.
 std::vector<const Prerequisite*> missing(const Report& report);
+/// What stands between this pod and one recipe (recipe.hpp), most fundamental first; empty = it can be used.
+std::vector<const Prerequisite*> missing_for(const Report& report, std::string_view recipe);
 
 } // namespace slipway::pod

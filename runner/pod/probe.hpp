@@ -120,13 +120,18 @@ struct Report {
 
     Trial user_namespace;       ///< unshare(CLONE_NEWUSER)
     Trial user_mount_namespace; ///< unshare(CLONE_NEWUSER | CLONE_NEWNS)
+    Trial user_pid_namespace;   ///< unshare(CLONE_NEWUSER | CLONE_NEWPID)
     Trial mount_namespace;      ///< unshare(CLONE_NEWNS) alone: passes with SYS_ADMIN
     Trial identity_uid_map;
     Trial identity_gid_map;
     Trial newuidmap;
     Trial newgidmap;
     Trial single_map;
-    Trial fuse_device; ///< open("/dev/fuse")
+    Trial fuse_device;      ///< open("/dev/fuse")
+    Trial seccomp_filter;   ///< loading a filter inside a user namespace of our own: root emulation wants it
+    Trial seccomp_listener; ///< one that asks a supervisor
+    Trial user_xattr;       ///< an attribute "user.…" on a file below `work`
+    int landlock = 0;       ///< version of Landlock; from 6 on a RUN can be kept from signalling us
 
     // Tried inside the namespace `entry` names.
     Entry entry = Entry::none;

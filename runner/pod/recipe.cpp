@@ -11,7 +11,7 @@ namespace slipway::pod {
 
 namespace {
 
-constexpr std::array<std::string_view, 4> names{"A", "A-userns", "G", "B"};
+constexpr std::array<std::string_view, 5> names{"A", "A-userns", "G", "B", "C"};
 constexpr std::array<std::string_view, 3> drivers{"overlay", "fuse-overlayfs", "vfs"};
 
 /// What buildah gives a RUN unless told otherwise, with numbers of capability(7).
@@ -36,8 +36,8 @@ std::string_view recipe_of(const Report& report) {
     case Entry::own: return "G";
     case Entry::identity: return report.in_user_namespace() ? "A-userns" : "A";
     case Entry::newidmap: return "B";
-    case Entry::none:
-    case Entry::single: break;
+    case Entry::single: return "C";
+    case Entry::none: break;
     }
     return {};
 }
@@ -119,18 +119,20 @@ Result<Recipe> choose(const Report& report, std::string_view recipe_wish, std::s
     if (recipe_wish != "auto" && std::ranges::find(names, recipe_wish) == names.end()) {
         return fail(ErrorClass::usage, code::missing_or_invalid_argument,
                     std::format("there is no recipe {}", recipe_wish.substr(0, 40)),
-                    "auto, A, A-userns, G or B");
+                    "auto, A, A-userns, G, B or C");
     }
     if (storage_wish != "auto" && std::ranges::find(drivers, storage_wish) == drivers.end()) {
         return fail(ErrorClass::usage, code::missing_or_invalid_argument,
                     std::format("there is no storage {}", storage_wish.substr(0, 40)),
                     "auto, overlay, fuse-overlayfs or vfs");
     }
-    if (const auto obstacles = missing(report); !obstacles.empty()) {
+    const bool wants_emulation = recipe_wish == "C";
+    if (const auto obstacles = wants_emulation ? missing_for(report, "C") : missing(report);
+        !obstacles.empty()) {
         return fail(forbidden(*obstacles.front(), refusals(report)));
     }
     Recipe recipe;
-    recipe.name = recipe_of(report);
+    recipe.name = wants_emulation ? "C" : recipe_of(report);
     if (recipe_wish != "auto" && recipe_wish != recipe.name) {
         return fail(ErrorClass::usage, code::missing_or_invalid_argument,
                     std::format("recipe {} was asked for, but this pod is one for recipe {}", recipe_wish,
@@ -163,7 +165,14 @@ Result<Recipe> choose(const Report& report, std::string_view recipe_wish, std::s
                  "drop SYS_ADMIN and add SETFCAP (recipe A), or set hostUsers: false in the pod's spec"});
         }
     }
-    if (report.change_owner.refused()) {
+    if (recipe.name == "C") {
+        recipe.warnings.push_back({"ownerslost",
+                                   "one id is all this pod has: every file a RUN or COPY makes will belong "
+                                   "to root in the image, and a USER has "
+                                   "root's rights while it is built",
+                                   "for true owners let the step run as root with few capabilities (recipe "
+                                   "A), or set hostUsers: false"});
+    } else if (report.change_owner.refused()) {
         recipe.warnings.push_back(
             {"noowners",
              std::format("files below {} cannot be given to another user: {}", report.work.path.native(),

@@ -5,6 +5,7 @@
 //   A-userns  the same inside a user namespace of the pod's own (hostUsers: false)
 //   G         root with SYS_ADMIN and SYS_CHROOT inside a user namespace of the pod's own
 //   B         any other user with subordinate ids, mapped by newuidmap and newgidmap
+//   C         any user with nothing at all: one id is mapped, and a filter pretends the rest; owners are lost
 // Errors: pod/podforbids naming the first thing that is missing, with the smallest YAML that grants it in
 // `hint`; usage for wishes that do not exist or contradict each other.
 #pragma once
@@ -26,7 +27,7 @@ struct Advice {
 };
 
 struct Recipe {
-    std::string name;                         ///< "A", "A-userns", "G", "B"
+    std::string name;                         ///< "A", "A-userns", "G", "B", "C"
     std::string isolation;                    ///< "chroot" or "oci": buildah's --isolation
     std::string storage;                      ///< "overlay", "fuse-overlayfs", "vfs"
     std::string driver;                       ///< buildah's --storage-driver: "overlay" or "vfs"

@@ -22,6 +22,7 @@ struct Named {
 std::vector<Named> trials(const Report& report) {
     return {{"user_namespace", &report.user_namespace},
             {"user_mount_namespace", &report.user_mount_namespace},
+            {"user_pid_namespace", &report.user_pid_namespace},
             {"mount_namespace", &report.mount_namespace},
             {"identity_uid_map", &report.identity_uid_map},
             {"identity_gid_map", &report.identity_gid_map},
@@ -36,7 +37,10 @@ std::vector<Named> trials(const Report& report) {
             {"overlay_whiteout", &report.overlay_whiteout},
             {"change_owner", &report.change_owner},
             {"proc", &report.proc},
-            {"fuse_device", &report.fuse_device}};
+            {"fuse_device", &report.fuse_device},
+            {"seccomp_filter", &report.seccomp_filter},
+            {"seccomp_listener", &report.seccomp_listener},
+            {"user_xattr", &report.user_xattr}};
 }
 
 std::string outcome(const Trial& trial) {
@@ -82,6 +86,21 @@ std::string file_system_line(const char* what, const FileSystem& at) {
                        at.writable ? "" : ", NOT writable");
 }
 
+Json entries(const std::vector<const Prerequisite*>& list) {
+    Json result = Json::array();
+    for (const Prerequisite* entry : list) {
+        Json texts = Json::array();
+        for (const std::string_view text : entry->texts) {
+            texts.push_back(text);
+        }
+        result.push_back({{"id", entry->id},
+                          {"sentence", entry->sentence},
+                          {"yaml", entry->yaml},
+                          {"buildah_texts", std::move(texts)}});
+    }
+    return result;
+}
+
 std::string indented(std::string_view text) {
     std::string result;
     while (!text.empty()) {
@@ -108,6 +127,21 @@ std::string render_text(const Report& report, const Result<Recipe>& recipe) {
             text += std::format("  missing: {} ({})\n", entry->sentence, entry->id);
         }
     }
+    text += "\nRecipes\n";
+    for (const std::string_view name : recipe_names()) {
+        const auto obstacles = missing_for(report, name);
+        text += std::format("  {:<9} {}\n", name,
+                            !obstacles.empty()               ? "not here"
+                            : recipe && recipe->name == name ? "possible, chosen"
+                                                             : "possible");
+        for (const Prerequisite* entry : obstacles) {
+            text += std::format("    {}\n", entry->sentence);
+            for (const std::string_view buildah : entry->texts) {
+                text += std::format("    buildah would say: {}\n", buildah);
+            }
+            text += indented(entry->yaml);
+        }
+    }
     text += "\nWho we are\n";
     text += std::format("  {:<22} {}{}, group {}\n", "user", report.uid,
                         report.user.empty() ? " (no passwd entry)" : " " + report.user, report.gid);
@@ -118,6 +152,8 @@ std::string render_text(const Report& report, const Result<Recipe>& recipe) {
                         report.seccomp == 0   ? "none"
                         : report.seccomp == 1 ? "strict"
                                               : "filter");
+    text += std::format("  {:<22} {}\n", "landlock",
+                        report.landlock == 0 ? "none" : std::format("version {}", report.landlock));
     if (!report.apparmor.empty()) {
         text += std::format("  {:<22} {}\n", "apparmor", report.apparmor);
     }
@@ -178,9 +214,12 @@ std::string render_json(const Report& report, const Result<Recipe>& recipe) {
                          {"cause", error.cause},
                          {"hint", error.hint}};
     }
-    root["missing"] = Json::array();
-    for (const Prerequisite* entry : missing(report)) {
-        root["missing"].push_back({{"id", entry->id}, {"sentence", entry->sentence}, {"yaml", entry->yaml}});
+    root["missing"] = entries(missing(report));
+    root["recipes"] = Json::array();
+    for (const std::string_view name : recipe_names()) {
+        const auto obstacles = missing_for(report, name);
+        root["recipes"].push_back(
+            {{"name", name}, {"possible", obstacles.empty()}, {"missing", entries(obstacles)}});
     }
     root["user"] = {{"uid", report.uid}, {"gid", report.gid}, {"name", report.user}};
     root["capabilities"] = {{"effective", std::format("{:016x}", report.capabilities.effective)},
@@ -188,6 +227,7 @@ std::string render_json(const Report& report, const Result<Recipe>& recipe) {
                             {"bounding", std::format("{:016x}", report.capabilities.bounding)}};
     root["no_new_privs"] = report.no_new_privs;
     root["seccomp"] = report.seccomp;
+    root["landlock"] = report.landlock;
     root["apparmor"] = report.apparmor;
     root["open_files_limit"] = report.open_files_limit;
     root["processes_limit"] = report.processes_limit;

@@ -11,6 +11,9 @@
 #include <fcntl.h>
 #include <format>
 #include <grp.h>
+#include <linux/filter.h>
+#include <linux/landlock.h>
+#include <linux/seccomp.h>
 #include <poll.h>
 #include <sched.h>
 #include <span>
@@ -21,6 +24,7 @@
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 namespace slipway::pod {
@@ -38,7 +42,7 @@ struct Slot {
 
 struct Slots {
     Slot namespaces, setgroups, become_root, mount_private, chroot, tmpfs, overlay, whiteout, change_owner,
-        proc, single;
+        proc, single, filter, listener;
 };
 
 class SharedSlots {
@@ -296,6 +300,36 @@ void enter(Report& report, const std::filesystem::path& scratch, int flags, Writ
     report.proc = trial(slots->proc, "mount proc");
 }
 
+/// A filter that lets everything through, once as it is and once with a listener. In a user namespace, where
+/// nobody's permission is needed; the child cannot take it off again and ends.
+void try_filters(Report& report) {
+    const SharedSlots slots;
+    if (!slots) {
+        return;
+    }
+    Child child([&] {
+        if (::unshare(CLONE_NEWUSER) < 0) {
+            return 0;
+        }
+        sock_filter allow{BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW};
+        const sock_fprog program{1, &allow};
+        note(slots->filter, ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program));
+        note(slots->listener,
+             ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program));
+        return 0;
+    });
+    child.finish();
+    report.seccomp_filter = trial(slots->filter, "seccomp(SECCOMP_SET_MODE_FILTER)");
+    report.seccomp_listener = trial(slots->listener, "seccomp(SECCOMP_FILTER_FLAG_NEW_LISTENER)");
+}
+
+Trial try_user_attribute(const std::filesystem::path& scratch) {
+    Slot slot;
+    const std::string file = scratch / "owned";
+    note(slot, ::setxattr(file.c_str(), "user.slipway", "x", 1, 0));
+    return trial(slot, "setxattr user.slipway");
+}
+
 /// The one map nobody's permission is needed for: our own id alone, setgroups given up.
 Trial try_single_map(const Report& report) {
     const SharedSlots slots;
@@ -360,9 +394,15 @@ void run_trials(Report& report, const std::filesystem::path& scratch) {
     report.user_namespace = try_unshare(CLONE_NEWUSER, "unshare(CLONE_NEWUSER)");
     report.user_mount_namespace =
         try_unshare(CLONE_NEWUSER | CLONE_NEWNS, "unshare(CLONE_NEWUSER|CLONE_NEWNS)");
+    report.user_pid_namespace =
+        try_unshare(CLONE_NEWUSER | CLONE_NEWPID, "unshare(CLONE_NEWUSER|CLONE_NEWPID)");
     report.mount_namespace = try_unshare(CLONE_NEWNS, "unshare(CLONE_NEWNS)");
+    try_filters(report);
+    const long landlock = ::syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION);
+    report.landlock = landlock > 0 ? static_cast<int>(landlock) : 0;
     report.single_map = try_single_map(report);
     prepare_scratch(scratch);
+    report.user_xattr = try_user_attribute(scratch);
     const int namespaces = CLONE_NEWUSER | CLONE_NEWNS;
 
     if (report.uid == 0 && report.user_mount_namespace.works()) {
@@ -404,6 +444,14 @@ void run_trials(Report& report, const std::filesystem::path& scratch) {
             report.newgidmap =
                 untried(newgidmap.empty() ? "no newgidmap on PATH" : "no subordinate group ids");
         }
+    }
+    if (report.entry == Entry::none && report.single_map.works() && report.user_mount_namespace.works()) {
+        report.entry = Entry::single;
+        enter(report, scratch, namespaces, [&](pid_t pid) {
+            return write_map(pid, "setgroups", "deny").works() &&
+                   write_map(pid, "gid_map", std::format("0 {} 1\n", report.gid)).works() &&
+                   write_map(pid, "uid_map", std::format("0 {} 1\n", report.uid)).works();
+        });
     }
     const Fd fuse(::open("/dev/fuse", O_RDWR | O_CLOEXEC));
     Slot slot;

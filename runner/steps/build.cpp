@@ -1,5 +1,6 @@
 #include "handoff/files.hpp"
 #include "pod/probe.hpp"
+#include "steps/enclosure.hpp"
 #include "steps/steps.hpp"
 #include "steps/work.hpp"
 #include "steps/workshop.hpp"
@@ -40,6 +41,7 @@ Result<handoff::Image> build(const cli::Build& params, const handoff::Plan& plan
     TRY_ASSIGN(const registry::Options registry, registry_options(params.registry, params.retries, step));
     shop.environment = child_environment(shop.home, shop.recipe, step.common);
     shop.global.program = params.buildah.empty() ? "buildah" : params.buildah.string();
+    shop.global.wrapper = surroundings(report, shop.recipe, shop.home);
     shop.global.root = shop.home.graph_root();
     shop.global.runroot = shop.home.run_root();
     shop.global.short_names = shop.home.short_names();

@@ -1,5 +1,6 @@
 #include "base/file.hpp"
 #include "base/log.hpp"
+#include "emulation/enclosure.hpp"
 #include "steps/buildah_frames.hpp"
 #include "steps/workshop.hpp"
 
@@ -60,6 +61,10 @@ Result<buildah::Build> build_options(Workshop& shop, const handoff::Plan& plan, 
     options.network = "host"; // the pod's own network is the isolation a pod has
     options.drop_capabilities = shop.recipe.drop_capabilities;
     options.ulimits = shop.recipe.ulimits;
+    if (shop.recipe.name == "C") {
+        // apt changes its user for downloads and believes only what getuid() then says.
+        options.run_environment = {{"APT_CONFIG", std::string(emulation::apt_configuration)}};
+    }
     return options;
 }
 

@@ -76,6 +76,16 @@ void clean_up(Workshop& shop) {
     if (shop.home.remove()) {
         return;
     }
+    if (!shop.global.wrapper.empty()) {
+        std::vector<std::string> argv = shop.global.wrapper;
+        argv.insert(argv.end(), {"rm", "-rf", "--", shop.home.graph_root().string(),
+                                 shop.home.run_root().string(), shop.home.tmp().string()});
+        static_cast<void>(process::capture({.argv = std::move(argv), .environment = shop.environment},
+                                           {.timeout = Milliseconds(3000), .grace = Milliseconds(500)},
+                                           StopToken()));
+        static_cast<void>(shop.home.remove());
+        return;
+    }
     // As root without SYS_ADMIN `buildah unshare` executes itself for ever; there removing needs no help.
     if (::geteuid() == 0) {
         return;

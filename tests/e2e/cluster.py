@@ -28,6 +28,9 @@ RECIPE_A = ["--user", "0:0", "--cap-drop", "ALL",
 # chroot(2) pass only where the third is granted.
 RECIPE_B = ["--user", "1000", "--cap-drop", "ALL", "--cap-add", "SETUID,SETGID,SYS_CHROOT"]
 
+# Recipe C: what restricted Pod Security admits, with a user that has no name.
+RECIPE_C = ["--user", "1000650000:0", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"]
+
 
 def podman(*arguments, check=True, stdin=None, seconds=STEP_SECONDS):
     done = subprocess.run(["podman", *map(str, arguments)], input=stdin, capture_output=True, timeout=seconds)
