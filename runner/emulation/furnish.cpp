@@ -76,6 +76,18 @@ Status show_passwd(const fs::path& furniture, const fs::path& root) {
     return fs::exists(old) ? bind(own, old) : Status();
 }
 
+/// What buildah and its helpers write to by name, whatever their environment says.
+Status make_writable(const fs::path& furniture, const fs::path& root) {
+    for (const auto& [place, ours] : {std::pair{"tmp", "tmp"}, {"var/tmp", "tmp"}, {"run/lock", "run"}}) {
+        const fs::path at = root / place;
+        if (::access(at.c_str(), W_OK) != 0 &&
+            (errno == EROFS || errno == EACCES || ::mkdir(at.c_str(), 0755) == 0)) {
+            TRY(bind(furniture / ours, at));
+        }
+    }
+    return {};
+}
+
 Status show_apt_configuration(const fs::path& root) {
     const fs::path old = root / "dev";
     const fs::path own = root / "dev.new";
@@ -102,10 +114,7 @@ Status furnish(const fs::path& furniture, bool show_apt) {
     // The entry that holds the build's volume shows the new root once more, inside itself.
     ::umount2((root / (root.relative_path())).c_str(), MNT_DETACH);
     TRY(show_passwd(furniture, root));
-    if (::access((root / "tmp").c_str(), W_OK) != 0) {
-        static_cast<void>(::mkdir((root / "tmp").c_str(), 0755));
-        TRY(bind(furniture / "tmp", root / "tmp"));
-    }
+    TRY(make_writable(furniture, root));
     if (show_apt) {
         TRY(show_apt_configuration(root));
     }

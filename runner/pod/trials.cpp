@@ -355,10 +355,18 @@ Trial try_single_map(const Report& report) {
 
 } // namespace
 
-std::string identity_map(const std::vector<IdRange>& own) {
-    std::string text;
+std::vector<IdRange> identity_ranges(const std::vector<IdRange>& own) {
+    std::vector<IdRange> ranges;
     for (const IdRange& range : own) {
-        text += std::format("{} {} {}\n", range.inside, range.inside, range.count);
+        ranges.push_back({range.inside, range.inside, range.count});
+    }
+    return ranges;
+}
+
+std::string map_text(const std::vector<IdRange>& ranges) {
+    std::string text;
+    for (const IdRange& range : ranges) {
+        text += std::format("{} {} {}\n", range.inside, range.outside, range.count);
     }
     return text;
 }
@@ -407,8 +415,8 @@ void run_trials(Report& report, const std::filesystem::path& scratch) {
 
     if (report.uid == 0 && report.user_mount_namespace.works()) {
         bool mapped = false;
-        const std::string uids = identity_map(report.uid_map);
-        const std::string gids = identity_map(report.gid_map);
+        const std::string uids = map_text(identity_ranges(report.uid_map));
+        const std::string gids = map_text(identity_ranges(report.gid_map));
         enter(report, scratch, namespaces, [&](pid_t pid) {
             report.identity_uid_map = write_map(pid, "uid_map", uids);
             report.identity_gid_map = write_map(pid, "gid_map", gids);
