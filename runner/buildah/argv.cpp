@@ -271,6 +271,12 @@ Result<Argv> build(const Global& global, const Build& options) {
     for (const std::string& limit : options.ulimits) {
         builder.plain("--ulimit", limit);
     }
+    if (!options.runtime.empty()) {
+        builder.always("--runtime", options.runtime);
+    }
+    for (const std::string& volume : options.volumes) {
+        builder.always("--volume", volume);
+    }
     builder.pairs("--env", options.run_environment);
     for (const auto& variable : options.run_environment) {
         builder.plain("--unsetenv", variable.first);

@@ -91,6 +91,7 @@ struct Build {
         work; ///< scratch: buildah's storage and home; empty = /slipway/work, else temporary
     std::string recipe = "auto";
     std::string storage = "auto";
+    std::string isolation = "auto"; ///< auto, chroot, oci
     std::string format = "auto"; ///< auto, oci, docker
     std::map<std::string, std::string> labels;
     std::map<std::string, std::string> annotations;

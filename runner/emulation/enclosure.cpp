@@ -339,6 +339,10 @@ int enter(const std::vector<std::string>& arguments) {
     const auto prepare = [&]() -> Status {
         if (enclosure->map_by != MapBy::nobody) {
             TRY(make_user_namespace(*enclosure));
+            // What buildah tells itself after it has entered a namespace of its own. A map of all ids looks
+            // like the machine's own to it, and it would use what only the machine's root may (trusted.*
+            // attributes).
+            ::setenv("_CONTAINERS_USERNS_CONFIGURED", "1", 1);
         } else if (::unshare(CLONE_NEWNS) != 0) {
             return fail_errno("unshare(CLONE_NEWNS)", errno);
         }

@@ -56,7 +56,7 @@ constexpr std::string_view volume_yaml = "volumes:\n"
                                          "  - name: work\n"
                                          "    mountPath: /slipway/work\n";
 
-constexpr std::array<Prerequisite, 24> table{{
+constexpr std::array<Prerequisite, 25> table{{
     {"writable-work", "the directory for the build's storage cannot be written", volume_yaml, writable_texts},
     {"namespace-quota", "this node allows no (more) user namespaces",
      "# on the node, not in the pod:\n# sysctl -w user.max_user_namespaces=15000\n", quota_texts},
@@ -114,6 +114,10 @@ constexpr std::array<Prerequisite, 24> table{{
      "  runAsUser: 1000\n",
      {}},
     {"seccomp-filter", "loading a seccomp filter is refused, which root emulation needs", seccomp_yaml, {}},
+    {"oci-runtime",
+     "OCI isolation needs crun or runc in the container",
+     "# use Slipway's own image, or --isolation=chroot\n",
+     {}},
     {"setgroups", "setting supplementary groups is refused inside the build's user namespace", root_yaml,
      setgroups_texts},
     {"mount", "mounting is refused, even inside a user namespace of our own", seccomp_yaml, mount_texts},
@@ -254,9 +258,6 @@ Missing missing(const Report& report) {
     if (report.setgroups.refused()) {
         add(result, "setgroups");
     }
-    if (report.read_only_root) {
-        add(result, "read-only-root");
-    }
     return result;
 }
 
@@ -292,9 +293,6 @@ Missing missing_for(const Report& report, std::string_view recipe) {
         }
     }
     inside(report, result);
-    if (recipe != "C" && report.read_only_root) {
-        add(result, "read-only-root");
-    }
     return result;
 }
 

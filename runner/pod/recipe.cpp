@@ -107,13 +107,57 @@ Status choose_storage(const Report& report, std::string_view wish, Recipe& recip
     return {};
 }
 
+/// Chroot isolation works wherever anything does, so it is what `auto` means.
+Status choose_isolation(const Report& report, std::string_view wish, Recipe& recipe) {
+    if (wish.empty() || wish == "auto" || wish == "chroot") {
+        recipe.isolation = "chroot";
+        return {};
+    }
+    if (wish != "oci") {
+        return fail(ErrorClass::usage, code::missing_or_invalid_argument,
+                    std::format("there is no isolation {}", wish.substr(0, 40)), "auto, chroot or oci");
+    }
+    if (!report.proc.works()) {
+        return fail(forbidden(prerequisite("proc"),
+                              report.proc.refused()
+                                  ? std::format("{}: {}", report.proc.what, std::strerror(report.proc.error))
+                                  : std::string("not tried")));
+    }
+    if (report.oci_runtime.empty()) {
+        return fail(forbidden(prerequisite("oci-runtime"), "neither crun nor runc on PATH"));
+    }
+    recipe.isolation = "oci";
+    recipe.runtime = report.oci_runtime;
+    return {};
+}
+
+std::string reason_for(const Report& report, std::string_view name) {
+    if (name == "A") {
+        return "root here may map all ids into a user namespace";
+    }
+    if (name == "A-userns") {
+        return "root in the pod's own user namespace may map all its ids";
+    }
+    if (name == "G") {
+        return "SYS_ADMIN is there, so no user namespace is needed";
+    }
+    if (name == "B") {
+        return "newuidmap may map the user's subordinate ids";
+    }
+    const auto obstacles = missing_for(report, report.uid == 0 ? "A" : "B");
+    return std::format("one id is all that can be mapped: {}",
+                       obstacles.empty() ? std::string_view("nothing else is possible")
+                                         : obstacles.front()->sentence);
+}
+
 } // namespace
 
 std::vector<std::string_view> recipe_names() {
     return {names.begin(), names.end()};
 }
 
-Result<Recipe> choose(const Report& report, std::string_view recipe_wish, std::string_view storage_wish) {
+Result<Recipe> choose(const Report& report, std::string_view recipe_wish, std::string_view storage_wish,
+                      std::string_view isolation_wish) {
     recipe_wish = recipe_wish.empty() ? "auto" : recipe_wish;
     storage_wish = storage_wish.empty() ? "auto" : storage_wish;
     if (recipe_wish != "auto" && std::ranges::find(names, recipe_wish) == names.end()) {
@@ -139,7 +183,8 @@ Result<Recipe> choose(const Report& report, std::string_view recipe_wish, std::s
                                 recipe.name),
                     "leave --recipe at auto, or change the pod's securityContext (docs/pods.md)");
     }
-    recipe.isolation = "chroot";
+    recipe.reason = recipe_wish != "auto" ? std::string("asked for") : reason_for(report, recipe.name);
+    TRY(choose_isolation(report, isolation_wish, recipe));
     TRY(choose_storage(report, storage_wish, recipe));
 
     recipe.environment.emplace_back("BUILDAH_ISOLATION", recipe.isolation);

@@ -28,6 +28,7 @@ struct Advice {
 
 struct Recipe {
     std::string name;                         ///< "A", "A-userns", "G", "B", "C"
+    std::string reason;                       ///< why this one, for a person
     std::string isolation;                    ///< "chroot" or "oci": buildah's --isolation
     std::string storage;                      ///< "overlay", "fuse-overlayfs", "vfs"
     std::string driver;                       ///< buildah's --storage-driver: "overlay" or "vfs"
@@ -40,12 +41,14 @@ struct Recipe {
     std::vector<std::string> drop_capabilities;
     /// buildah's --ulimit: it would raise limits this pod cannot raise (SYS_ADMIN outside a user namespace).
     std::vector<std::string> ulimits;
+    std::string runtime; ///< buildah's --runtime, with OCI isolation
     std::vector<Advice> warnings;
 };
 
-/// `recipe`: "auto" or a name; `storage`: "auto", "overlay", "fuse-overlayfs", "vfs". Empty means "auto".
+/// `recipe`: "auto" or a name; `storage`: "auto", "overlay", "fuse-overlayfs", "vfs"; `isolation`: "auto",
+/// "chroot", "oci". Empty means "auto".
 Result<Recipe> choose(const Report& report, std::string_view recipe = "auto",
-                      std::string_view storage = "auto");
+                      std::string_view storage = "auto", std::string_view isolation = "auto");
 
 /// Every recipe's name, for help texts and validation.
 std::vector<std::string_view> recipe_names();

@@ -192,6 +192,7 @@ std::string render_json(const Report& report, const Result<Recipe>& recipe) {
     root["can_build"] = recipe.has_value();
     if (recipe) {
         Json chosen{{"name", recipe->name},
+                    {"reason", recipe->reason},
                     {"isolation", recipe->isolation},
                     {"storage", recipe->storage},
                     {"driver", recipe->driver},

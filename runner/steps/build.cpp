@@ -14,13 +14,14 @@ namespace fs = std::filesystem;
 Result<handoff::Image> build(const cli::Build& params, const handoff::Plan& plan, Step& step) {
     const fs::path work = work_directory(params.work);
     const pod::Report report = pod::probe({.work = work, .state = step.state});
-    auto recipe = pod::choose(report, params.recipe, params.storage);
+    auto recipe = pod::choose(report, params.recipe, params.storage, params.isolation);
     const std::string does = std::format("build {} of {}", plan.dockerfile, plan.source);
     if (!recipe) {
         step.hello(does);
         return fail(recipe.error());
     }
-    step.hello(does, frames::Recipe{.name = recipe->name, .isolation = recipe->isolation, .reason = {}},
+    step.hello(does,
+               frames::Recipe{.name = recipe->name, .isolation = recipe->isolation, .reason = recipe->reason},
                frames::Storage{.driver = recipe->storage, .path = work.string()});
     for (const pod::Advice& advice : recipe->warnings) {
         step.warn(advice.code, advice.message, advice.hint);

@@ -5,6 +5,7 @@
 #include "steps/workshop.hpp"
 
 #include <algorithm>
+#include <format>
 
 namespace slipway::steps {
 
@@ -59,11 +60,16 @@ Result<buildah::Build> build_options(Workshop& shop, const handoff::Plan& plan, 
     options.iidfile = shop.home.tmp() / "iid";
     options.access = shop.access;
     options.network = "host"; // the pod's own network is the isolation a pod has
+    options.runtime = shop.recipe.runtime;
     options.drop_capabilities = shop.recipe.drop_capabilities;
     options.ulimits = shop.recipe.ulimits;
     if (shop.recipe.name == "C") {
         // apt changes its user for downloads and believes only what getuid() then says.
         options.run_environment = {{"APT_CONFIG", std::string(emulation::apt_configuration)}};
+        if (shop.recipe.isolation == "oci") {
+            // A /dev of its own: a place that is not in the image, so nothing of this stays there.
+            options.volumes = {std::format("{0}:{0}:ro", emulation::shown_directory)};
+        }
     }
     return options;
 }

@@ -51,7 +51,7 @@ TEST_CASE("a work directory that cannot be written still gives a report and a re
 }
 
 TEST_CASE("maps are those buildah writes") {
-    CHECK(identity_map({{0, 100000, 65536}}) == "0 0 65536\n");
+    CHECK(map_text(identity_ranges({{0, 100000, 65536}})) == "0 0 65536\n");
     CHECK(newidmap_ranges(1000, {{0, 1, 999}, {0, 1001, 64535}}) ==
           std::vector<IdRange>{{0, 1000, 1}, {1, 1, 999}, {1000, 1001, 64535}});
 }

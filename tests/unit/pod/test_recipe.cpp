@@ -66,6 +66,59 @@ TEST_CASE("each kind of pod gets its recipe") {
     CHECK(choose(report)->name == "B");
 }
 
+TEST_CASE("a pod with one id alone gets recipe C, and is told what that loses") {
+    Report report = recipe_a();
+    report.uid = 1000650000;
+    report.entry = Entry::single;
+    report.single_map = report.seccomp_filter = works;
+    report.setgroups = report.change_owner = refused; // as must be: the filter answers instead of the kernel
+    report.read_only_root = true;
+    const auto recipe = choose(report);
+    REQUIRE(recipe);
+    CHECK(recipe->name == "C");
+    REQUIRE(recipe->warnings.size() == 1);
+    CHECK(recipe->warnings.front().code == "ownerslost");
+    report.seccomp_filter = refused;
+    CHECK(choose(report).error().code == code::pod_forbids);
+    CHECK(missing(report).front()->id == "seccomp-filter");
+    report.seccomp_filter = works;
+    report.chroot = refused;
+    CHECK(missing(report).front()->id == "sys-chroot");
+}
+
+TEST_CASE("recipe C can be wished for where a better one is possible") {
+    Report report = recipe_a();
+    CHECK(choose(report)->name == "A");
+    report.single_map = report.seccomp_filter = works;
+    CHECK(choose(report, "C")->name == "C");
+    report.single_map = refused;
+    CHECK(choose(report, "C").error().code == code::pod_forbids);
+}
+
+TEST_CASE("each recipe names what it misses here") {
+    Report report = recipe_a();
+    const auto ids = [&](std::string_view recipe) {
+        std::string text;
+        for (const Prerequisite* entry : missing_for(report, recipe)) {
+            text += std::string(entry->id) + " ";
+        }
+        return text;
+    };
+    report.single_map = refused;
+    CHECK(ids("A").empty());
+    CHECK(ids("A-userns") == "pod-user-namespace ");
+    CHECK(ids("G") == "sys-admin ");
+    CHECK(ids("B") == "ordinary-user ");
+    CHECK(ids("C") == "single-map ");
+    report.uid = 1000650000;
+    report.single_map = works;
+    CHECK(ids("A") == "root-user ");
+    CHECK(ids("B") == "subordinate-ids ");
+    CHECK(ids("C").empty());
+    report.user_namespace = refused;
+    CHECK(ids("C") == "unshare ");
+}
+
 TEST_CASE("storage falls back from overlay to fuse to vfs, and says so") {
     Report report = recipe_a();
     report.overlay_whiteout = refused;
@@ -132,7 +185,6 @@ TEST_CASE("what cannot build is refused with the prerequisite and its YAML") {
          }},
         {"mount", [](Report& r) { r.mount_private = refused; }},
         {"sys-chroot", [](Report& r) { r.chroot = refused; }},
-        {"read-only-root", [](Report& r) { r.read_only_root = true; }},
         {"setgroups", [](Report& r) { r.setgroups = refused; }},
     };
     for (const Case& row : cases) {
