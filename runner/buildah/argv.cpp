@@ -353,20 +353,4 @@ Result<Argv> version(const Global& global) {
     return builder.take();
 }
 
-Result<Argv> unshare(const Global& global, const Argv& command) {
-    if (command.empty()) {
-        return refuse("unshare", "needs a command");
-    }
-    Builder builder(global);
-    builder.word("unshare");
-    builder.word("--");
-    for (const std::string& argument : command) {
-        builder.word(argument);
-        if (argument.contains('\0')) {
-            builder.wrong("unshare", "must not be given a NUL byte");
-        }
-    }
-    return builder.take();
-}
-
 } // namespace slipway::buildah

@@ -146,10 +146,5 @@ Result<Argv> remove_image(const Global& global, const std::string& image, bool f
 Result<Argv> remove_all_containers(const Global& global);
 Result<Argv> info(const Global& global);
 Result<Argv> version(const Global& global);
-/// `buildah unshare -- COMMAND…`: something done with the ids buildah maps (removing its storage, say).
-/// Recipe B only: as root without SYS_ADMIN buildah 1.39.3 re-executes itself into ever deeper namespaces
-/// until the kernel refuses (tried: ends with "memfd_create(): Invalid argument"). There root can
-/// remove everything anyway.
-Result<Argv> unshare(const Global& global, const Argv& command);
 
 } // namespace slipway::buildah

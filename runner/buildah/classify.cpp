@@ -92,6 +92,10 @@ constexpr std::string_view doctor =
     "`slipway doctor` in the same pod shows what it allows and the change that would help";
 
 constexpr Pattern pod_patterns[] = {
+    {"slipway: cannot execute ", pod, code::build_run_error, "buildah cannot be executed",
+     "use an image that has it, or put its directory on PATH"},
+    {"slipway: cannot prepare the build's namespace: ", pod, code::pod_forbids,
+     "this pod does not let the build's namespace be prepared", doctor},
     {"error during unshare(clone_newuser): no space left on device", pod, code::pod_forbids,
      "this node allows no more user namespaces", "raise user.max_user_namespaces on the node"},
     {"error during unshare(", pod, code::pod_forbids, "this pod may not create a user namespace", doctor},

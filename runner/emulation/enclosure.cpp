@@ -181,7 +181,9 @@ int execute(const Enclosure& enclosure, const std::vector<std::string>& command)
     }
     argv.push_back(nullptr);
     ::execvp(argv[0], argv.data());
-    return complain(errno_error("exec " + command.front(), errno));
+    const std::string line = std::format("slipway: cannot execute {}: {}\n", command.front(), std::strerror(errno));
+    static_cast<void>(write_all(STDERR_FILENO, line));
+    return failed_status;
 }
 
 /// Dies as the program did: by the same signal or with the same status.

@@ -10,7 +10,8 @@
 // kernel has Landlock's scopes (6.12), a domain out of which no signal goes; the filter that pretends
 // (filter.hpp); exec.
 //
-// What it cannot do but must is said on standard error in one line that begins with `complaint`, status 125.
+// What it cannot do but must is said on standard error in one line that begins with `complaint`, status 125; that the
+// program cannot be executed, in one that begins with "slipway: cannot execute".
 // With a pid namespace two processes of ours stay: one outside that waits, and the namespace's first, which
 // reaps orphans; stop signals pass both by, and the program's own end, by status or signal, becomes theirs.
 #pragma once

@@ -1,7 +1,6 @@
 #include "steps/workshop.hpp"
 
 #include <algorithm>
-#include <unistd.h>
 
 namespace slipway::steps {
 
@@ -71,32 +70,15 @@ frames::Heartbeat heartbeat(const Workshop& shop) {
             .inodes_free = usage.free_inodes};
 }
 
-/// Images made under mapped ids can only be removed under the same map.
+/// What was made under mapped ids can only be removed under the same map.
 void clean_up(Workshop& shop) {
-    if (shop.home.remove()) {
-        return;
-    }
-    if (!shop.global.wrapper.empty()) {
-        std::vector<std::string> argv = shop.global.wrapper;
-        argv.insert(argv.end(), {"rm", "-rf", "--", shop.home.graph_root().string(),
-                                 shop.home.run_root().string(), shop.home.tmp().string()});
-        static_cast<void>(process::capture({.argv = std::move(argv), .environment = shop.environment},
-                                           {.timeout = Milliseconds(3000), .grace = Milliseconds(500)},
-                                           StopToken()));
-        static_cast<void>(shop.home.remove());
-        return;
-    }
-    // As root without SYS_ADMIN `buildah unshare` executes itself for ever; there removing needs no help.
-    if (::geteuid() == 0) {
-        return;
-    }
-    if (const auto argv = buildah::unshare(shop.global, {"rm", "-rf", "--", shop.home.graph_root().string(),
-                                                         shop.home.run_root().string()})) {
-        // Also after a stop: storage left behind would fill the next attempt's volume.
-        static_cast<void>(process::capture({.argv = *argv, .environment = shop.environment},
-                                           {.timeout = Milliseconds(3000), .grace = Milliseconds(500)},
-                                           StopToken()));
-    }
+    std::vector<std::string> argv = shop.global.wrapper;
+    argv.insert(argv.end(), {"rm", "-rf", "--", shop.home.graph_root().string(), shop.home.run_root().string(),
+                             shop.home.tmp().string()});
+    // Also after a stop, but then in a hurry: storage left behind would fill the next attempt's volume.
+    static_cast<void>(process::capture(
+        {.argv = std::move(argv), .environment = shop.environment},
+        {.timeout = Milliseconds(shop.step.stop.requested() ? 3000 : 60'000), .grace = Milliseconds(500)}, StopToken()));
     static_cast<void>(shop.home.remove());
 }
 

@@ -220,7 +220,7 @@ TEST_CASE("the table is complete: ids are unique, YAML is lines, texts are found
         CHECK(ids.insert(entry.id).second);
         CHECK(entry.yaml.ends_with('\n'));
         CHECK_FALSE(entry.sentence.ends_with('.'));
-        REQUIRE_FALSE(entry.texts.empty());
+        // What is asked of the pod rather than of buildah has no text of buildah's.
         for (const std::string_view text : entry.texts) {
             CHECK(prerequisite_for_text("before " + std::string(text) + " after") == &entry);
         }
