@@ -15,20 +15,19 @@ using TimePoint = std::chrono::steady_clock::time_point;
 /// A prompt or a slow progress line should be seen even though its newline has not come.
 constexpr Milliseconds longest_silence{250};
 
-/// Three lanes, each assembling lines of its own: what the main process writes, what anybody else writes to
-/// stdout, stderr.
+/// Four lanes, each assembling lines of its own: what the main process writes and what anybody else does, to
+/// stdout and to stderr.
 class LineSink final : public Sink {
   public:
     LineSink(const Limits& limits, const OnLine& on_line, bool blocks)
         : lanes_{Lane(Line{.stream = Stream::out, .from_main = true, .writer_known = true}, limits, on_line),
                  Lane(Line{.stream = Stream::out}, limits, on_line, blocks),
+                 Lane(Line{.stream = Stream::err, .from_main = true, .writer_known = true}, limits, on_line),
                  Lane(Line{.stream = Stream::err}, limits, on_line)} {}
 
     void take(const Source& source, std::string_view bytes) override {
-        Lane& lane = lanes_.at(source.stream == Stream::err ? 2 : source.from_main ? 0 : 1);
-        if (source.stream == Stream::out) {
-            lane.splitter.set_writer_known(source.writer_known);
-        }
+        Lane& lane = lanes_.at((source.stream == Stream::err ? 2U : 0U) + (source.from_main ? 0U : 1U));
+        lane.splitter.set_writer_known(source.writer_known);
         lane.splitter.feed(bytes);
         lane.last = std::chrono::steady_clock::now();
     }
@@ -65,7 +64,7 @@ class LineSink final : public Sink {
         LineSplitter splitter;
         TimePoint last;
     };
-    std::array<Lane, 3> lanes_;
+    std::array<Lane, 4> lanes_;
 };
 
 class CaptureSink final : public Sink {

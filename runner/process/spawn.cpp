@@ -1,7 +1,11 @@
 #include "process/spawn.hpp"
 
+#include "base/file.hpp"
+
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <csignal>
 #include <cstring>
 #include <fcntl.h>
@@ -88,6 +92,7 @@ struct ChildSetup {
     const char* directory; // null = stay
     pid_t parent;
     const SignalState* signals;
+    std::string_view oom_score_adj; // to be written; empty = leave it
 
     static boost::system::error_code failed(Stage stage, int err) {
         const boost::system::error_code code(err, boost::system::system_category());
@@ -112,6 +117,13 @@ struct ChildSetup {
         if (directory != nullptr && ::chdir(directory) != 0) {
             return failed(Stage::directory, errno);
         }
+        if (!oom_score_adj.empty()) {
+            if (const int file = ::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC); file >= 0) {
+                [[maybe_unused]] const ssize_t written =
+                    ::write(file, oom_score_adj.data(), oom_score_adj.size());
+                ::close(file);
+            }
+        }
         // The launcher's own closing leaves gaps below its error pipe open (Boost 1.83), so all are marked
         // here; the error pipe is among them, as it must be.
         if (::syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC) != 0) {
@@ -130,6 +142,17 @@ struct ChildSetup {
     /// Boost 1.83 checks for one signature and calls another.
     template <class... Arguments> void on_exec_error(Arguments&&...) const { ::_exit(127); }
 };
+
+/// What to write into the child's oom_score_adj; empty = nothing.
+std::string oom_score_adj_of(const Command& command) {
+    if (command.oom_score == 0) {
+        return {};
+    }
+    int own = 0;
+    const std::string text = read_file("/proc/self/oom_score_adj", 64).value_or("0");
+    std::from_chars(text.data(), text.data() + text.size(), own);
+    return std::to_string(std::clamp(own + command.oom_score, -1000, 1000));
+}
 
 Error start_error(const Command& command, const std::filesystem::path& program, int encoded) {
     const int err = encoded & ((1 << stage_shift) - 1);
@@ -208,6 +231,7 @@ Result<pid_t> spawn(const Command& command, const std::filesystem::path& program
     }
     environment.push_back(nullptr);
 
+    const std::string oom_score_adj = oom_score_adj_of(command);
     const pid_t self = ::getpid();
     bp::posix::default_launcher launcher;
     launcher.env = environment.data();
@@ -217,7 +241,8 @@ Result<pid_t> spawn(const Command& command, const std::filesystem::path& program
         const ChildSetup setup{.files = files,
                                .directory = command.directory.empty() ? nullptr : command.directory.c_str(),
                                .parent = self,
-                               .signals = &original_signals()};
+                               .signals = &original_signals(),
+                               .oom_score_adj = oom_score_adj};
         auto child = launcher(context.get_executor(), failure, program, argv.data(), setup);
         if (failure) {
             if (launcher.pid > 0) {

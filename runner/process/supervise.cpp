@@ -165,13 +165,13 @@ Status Supervision::start(const Command& command, const StopToken& stop) {
         return fail_errno("open /dev/null", errno);
     }
     TRY_ASSIGN(Channel out, command.tell_writers ? open_telling_socket() : open_pipe());
-    TRY_ASSIGN(Channel err, open_pipe());
+    TRY_ASSIGN(Channel err, command.tell_writers ? open_telling_socket() : open_pipe());
 
     started_ = SteadyClock::now();
     TRY_ASSIGN(child_, spawn(command, program,
                              {.in = nothing.get(), .out = out.childs.get(), .err = err.childs.get()}));
     tree_.set_child(child_);
-    out_.tells_writers = command.tell_writers;
+    out_.tells_writers = err_.tells_writers = command.tell_writers;
     out_.fd.assign(out.ours.release());
     err_.stream = Stream::err;
     err_.fd.assign(err.ours.release());
@@ -212,6 +212,9 @@ ssize_t Supervision::receive(Reader& reader, Source& source) {
         return ::read(reader.fd.native_handle(), buffer_.get(), buffer_size);
     }
     iovec part{.iov_base = buffer_.get(), .iov_len = buffer_size};
+    if (reader.stream == Stream::err && !main_writer_.known()) {
+        read_some(out_, rest_size); // the first word of a writer comes before anything its children print
+    }
     // Room for the credentials and nothing else: descriptors a writer sends along are dropped by the kernel.
     alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(ucred))> control{};
     msghdr message{};
@@ -223,6 +226,10 @@ ssize_t Supervision::receive(Reader& reader, Source& source) {
     if (size > 0) {
         const pid_t writer = writer_of(message);
         source.writer_known = writer > 0;
+        if (reader.stream == Stream::err) {
+            source.from_main = main_writer_.vouches_for(writer, reaped_ ? 0 : child_);
+            return size;
+        }
         source.from_main = main_writer_.is(writer);
         if (source.from_main && writer != child_ && !main_fd_.is_open()) {
             await_main_writer();
@@ -279,6 +286,7 @@ void Supervision::await_main_writer() {
     main_fd_.async_wait(Descriptor::wait_read, [this](const boost::system::error_code& failed) {
         if (!failed) {
             read_some(out_, rest_size);
+            read_some(err_, rest_size);
             main_writer_.retire();
             main_fd_.close();
         }
@@ -314,6 +322,7 @@ void Supervision::collect_child() {
     }
     if (out_.tells_writers) {
         read_some(out_, rest_size);
+        read_some(err_, rest_size);
         if (main_writer_.pid() == child_) {
             main_writer_.retire();
         }

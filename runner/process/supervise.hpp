@@ -37,6 +37,12 @@ class MainWriter {
         }
         return writer > 0 && writer == *first_;
     }
+    /// Whether `writer` of stderr may be believed as the main one: itself, the child, or anybody before the
+    /// first word on stdout, since nobody but the child's own processes is there yet.
+    [[nodiscard]] bool vouches_for(pid_t writer, pid_t child) const noexcept {
+        return writer > 0 && (!first_ || writer == *first_ || writer == child);
+    }
+    [[nodiscard]] bool known() const noexcept { return first_.has_value(); }
     /// The main writer is gone; its pid may go to another process. Nobody is main any more.
     void retire() noexcept { first_ = 0; }
     /// Its pid; 0 = none (any more).

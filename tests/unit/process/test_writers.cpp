@@ -1,4 +1,4 @@
-// Telling who wrote what to stdout.
+// Telling who wrote what.
 #include "process/supervise.hpp"
 #include "support.hpp"
 
@@ -39,7 +39,7 @@ TEST_CASE("Lines of the main process are told from those that imitate it") {
     int forged = 0;
     for (const auto& line : recorder.lines) {
         if (line.stream == Stream::err) {
-            CHECK_FALSE(line.from_main);
+            CHECK(line.from_main);
             continue;
         }
         CHECK(line.writer_known);
@@ -48,6 +48,55 @@ TEST_CASE("Lines of the main process are told from those that imitate it") {
     }
     CHECK(real == 21);
     CHECK(forged == 20);
+}
+
+TEST_CASE("On stderr, too, the main process is told from those that imitate it") {
+    Recorder recorder;
+    REQUIRE(run(telling(python("import os\n"
+                               "os.write(2, b'before any word\\n')\n"
+                               "os.write(1, b'first word\\n')\n"
+                               "for i in range(20):\n"
+                               "    if os.fork() == 0:\n"
+                               "        os.write(2, b'Error: forged\\n')\n"
+                               "        os._exit(0)\n"
+                               "    os.wait()\n"
+                               "    os.write(2, b'Error: real\\n')\n")),
+                {}, {}, recorder.on_line));
+    int lines = 0;
+    for (const auto& line : recorder.lines) {
+        CHECK(line.from_main == !line.text.contains("forged"));
+        lines += line.stream == Stream::err ? 1 : 0;
+    }
+    CHECK(lines == 41);
+}
+
+TEST_CASE("A child's child that speaks first on stdout is main, and on stderr the child is believed as well") {
+    Recorder recorder;
+    REQUIRE(run(telling(python("import os\n"
+                               "if os.fork() == 0:\n"
+                               "    os.write(1, b'I am buildah\\n')\n"
+                               "    if os.fork() == 0:\n"
+                               "        os.write(2, b'I am a RUN\\n')\n"
+                               "        os._exit(0)\n"
+                               "    os.wait()\n"
+                               "    os.write(2, b'I am buildah\\n')\n"
+                               "    os._exit(0)\n"
+                               "os.wait()\n"
+                               "os.write(2, b'I am who started it\\n')\n")),
+                {}, {}, recorder.on_line));
+    REQUIRE(recorder.lines.size() == 4);
+    for (const auto& line : recorder.lines) {
+        CHECK(line.from_main == (line.text != "I am a RUN"));
+    }
+}
+
+TEST_CASE("A child can be made the first to go when memory runs out") {
+    Recorder recorder;
+    Command command = sh("cat /proc/self/oom_score_adj; cat /proc/$PPID/oom_score_adj");
+    command.oom_score = 300;
+    REQUIRE(run(command, {}, {}, recorder.on_line));
+    REQUIRE(recorder.lines.size() == 2);
+    CHECK(std::stoi(recorder.lines[0].text) == std::min(1000, std::stoi(recorder.lines[1].text) + 300));
 }
 
 TEST_CASE("An unfinished line of one writer is not joined with the line of another") {
