@@ -2,6 +2,7 @@
 // wins.
 #include "base/encoding.hpp"
 #include "buildah/lines.hpp"
+#include "buildah/run_hint.hpp"
 
 #include <algorithm>
 #include <cctype>
@@ -310,45 +311,67 @@ std::string last_words(const std::vector<std::string>& lines) {
     return text;
 }
 
+constexpr std::string_view exited = "subprocess exited ";
+
+/// What buildah's helper says of a command that ran: two lines at the very end, one of each of its processes.
+/// A command that could not even be started has only the second, so nothing a command prints is taken for a
+/// refusal by the pod. A last line of the command without newline stands before the first on the same line.
+std::optional<std::string_view> verdict_on_command(const std::vector<std::string>& lines) {
+    if (lines.size() < 2 || !lines.back().contains(exited)) {
+        return std::nullopt;
+    }
+    const std::string_view inner = lines[lines.size() - 2];
+    const std::size_t at = inner.rfind(exited);
+    return at == std::string_view::npos ? std::nullopt : std::optional(inner.substr(at + exited.size()));
+}
+
+/// "killed", "segmentation fault": the signal that ended the command; empty = none did, or nobody says.
+std::string signal_of(std::optional<std::string_view> verdict, std::string_view words, int status) {
+    constexpr std::string_view on = "on ";
+    std::string signal;
+    if (verdict) {
+        signal = verdict->starts_with(on) ? verdict->substr(on.size(), 40) : std::string_view();
+    } else if (const auto at = words.rfind(exited); at != std::string_view::npos) {
+        const std::string_view rest = words.substr(at + exited.size(), 40);
+        signal = rest.starts_with(on) ? rest.substr(on.size()) : std::string_view();
+    }
+    signal = signal.substr(0, signal.find_first_of("\r\n"));
+    return signal.empty() && status == 128 + SIGKILL ? "killed" : signal;
+}
+
 Error run_failed(const Ending& ending, const Split& split, int status) {
     const std::string words = last_words(ending.helper_tail);
     const std::string command = one_line(split.step.empty() ? "RUN" : split.step, 200);
-    const std::string words_lower = lower(words);
-    if (const Pattern* pattern = match(pod_patterns, words_lower)) {
-        return from_pattern(*pattern, words);
+    const auto verdict = verdict_on_command(ending.helper_tail);
+    if (!verdict) {
+        if (const Pattern* pattern = match(pod_patterns, lower(words))) {
+            return from_pattern(*pattern, words);
+        }
     }
-    // The helper's last word on a command that a signal ended: "subprocess exited on segmentation fault".
-    constexpr std::string_view exited_on = "subprocess exited on ";
-    const auto at = words.rfind(exited_on);
-    std::string signal = at == std::string::npos ? "" : words.substr(at + exited_on.size(), 40);
-    signal = signal.substr(0, signal.find_first_of("\r\n"));
-    if (signal.empty() && status == 128 + SIGKILL) {
-        signal = "killed";
-    }
-    if (signal == "killed" && ending.oom_killed) {
-        Error error = out_of_memory(words);
-        error.message = std::format("out of memory while running: {}", command);
-        return error;
-    }
+    const std::string signal = signal_of(verdict, words, status);
     Error error = make_error(build, code::build_error, std::format("exit code {}: {}", status, command));
     error.cause = to_valid_utf8(std::string_view(split.rest).substr(0, 2000));
     if (signal.empty()) {
         error.child_exit = status;
     }
-    if (signal == "killed") {
+    if (ending.oom_killed) {
+        // Also a command that failed because a process of its own was killed: a compiler under make, say.
+        error.klass = resource;
+        error.code = code::out_of_memory;
+        error.message = std::format("out of memory while running: {}", command);
+        error.hint = "raise the container's memory limit, or let the command do less at once (make -j)";
+    } else if (signal == "killed") {
         error.message = std::format("killed by a signal: {}", command);
         error.hint = "often a lack of memory: watch what the command needs against the container's limit";
     } else if (!signal.empty()) {
         error.message = std::format("ended by a signal ({}): {}", signal, command);
         error.hint = "the command did not exit by itself: look at what it printed last";
-    } else if (words.contains("process failed to start with error")) {
+    } else if (!verdict && words.contains("process failed to start with error")) {
         error.message = std::format("cannot be started: {}", command);
         error.hint = "check that the program exists in the image and may be executed";
         error.cause = to_valid_utf8(words);
-    } else if (status == 127) {
-        error.hint = "127 usually means: command not found in the image";
-    } else if (status == 126) {
-        error.hint = "126 usually means: found, but not executable";
+    } else {
+        error.hint = run_hint(status, ending.output);
     }
     return error;
 }

@@ -129,10 +129,11 @@ struct Ending {
     Verb verb = Verb::build;
     std::vector<std::string> tail;        ///< Interpreter::error_tail()
     std::vector<std::string> helper_tail; ///< Interpreter::helper_tail(): only consulted for how a RUN died
+    std::vector<std::string> output;      ///< the failed command's last lines, on either stream, for hints
     std::string step;        ///< Interpreter::current()'s text, so that it is never read as an error
     int exit_code = 0;       ///< a failed RUN's own status comes through; 125 = buildah itself
     int signal = 0;          ///< 0 unless buildah was killed
-    bool oom_killed = false; ///< the cgroup counted an out-of-memory kill meanwhile
+    bool oom_killed = false; ///< the cgroup counted an out-of-memory kill while the step ran
 };
 
 /// Why buildah failed. Always returns an error; class internal only for what no pattern knows.

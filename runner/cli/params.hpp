@@ -97,6 +97,7 @@ struct Build {
     std::map<std::string, std::string> annotations;
     std::vector<std::string> secrets; ///< id=…,src=…
     std::filesystem::path buildah;    ///< program; empty = buildah on PATH
+    std::string runner_image; ///< what this runs in, for the line that repeats a failed build; may be empty
     Registry registry;
     int retries = 3;
 };

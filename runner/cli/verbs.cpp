@@ -93,6 +93,9 @@ void bind(OptionTable& table, Build& build) {
     table.pairs("annotation", build.annotations, "manifest annotation");
     table.texts("secret", build.secrets, "secret for RUN --mount=type=secret", "id=ID,src=PATH");
     table.path("buildah", build.buildah, "buildah program (buildah on PATH)");
+    table.text("runner-image", build.runner_image,
+               "image this runs in, for the line that repeats a failed build (localhost/slipway:VERSION)",
+               "REF");
 }
 
 void bind(OptionTable& table, Push& push) {

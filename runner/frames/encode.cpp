@@ -140,6 +140,23 @@ class Writer {
         }
         out_ += ']';
     }
+    void texts_if(std::string_view name, const std::vector<std::string>& values) {
+        if (values.empty()) {
+            return;
+        }
+        key(name);
+        out_ += '[';
+        for (std::size_t index = 0; index < values.size(); ++index) {
+            if (index >= max_elements) {
+                left_out_ += values[index].size();
+                continue;
+            }
+            out_ += index > 0 ? ",\"" : "\"";
+            left_out_ += values[index].size() - append_escaped(out_, values[index], cap_);
+            out_ += '"';
+        }
+        out_ += ']';
+    }
     /// Ends the payload.
     void finish() {
         if (left_out_ > 0) {
@@ -306,6 +323,15 @@ struct Members {
         where(error.where);
         json.number("exit", error.exit);
         json.number("child_exit", error.child_exit);
+        json.texts_if("output", error.output);
+        json.duration("duration_ms", error.duration);
+        json.number("peak_memory", error.peak_memory);
+    }
+    void operator()(const Reproduce& reproduce) const {
+        json.text("command", reproduce.command);
+        if (reproduce.more) {
+            json.flag("more");
+        }
     }
     void operator()(const End& end) const {
         json.word("status", to_string(end.status));

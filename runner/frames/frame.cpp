@@ -24,6 +24,7 @@ struct KindName {
     std::string_view operator()(const Layer&) const noexcept { return "layer"; }
     std::string_view operator()(const ResultFrame&) const noexcept { return "result"; }
     std::string_view operator()(const Timing&) const noexcept { return "timing"; }
+    std::string_view operator()(const Reproduce&) const noexcept { return "reproduce"; }
     std::string_view operator()(const ErrorFrame&) const noexcept { return "error"; }
     std::string_view operator()(const End&) const noexcept { return "end"; }
 };

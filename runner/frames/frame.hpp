@@ -196,11 +196,20 @@ struct ErrorFrame {
     std::string cause{}; ///< may be empty
     std::string hint{};  ///< may be empty
     std::optional<Where> where{};
-    int exit = 0;                    ///< status this step will exit with because of it
-    std::optional<int> child_exit{}; ///< status of the command that failed
+    int exit = 0;                      ///< status this step will exit with because of it
+    std::optional<int> child_exit{};   ///< status of the command that failed
+    std::vector<std::string> output{}; ///< last lines the command that failed printed; empty = member absent
+    std::optional<std::chrono::milliseconds> duration{}; ///< `duration_ms`: how long that command had run
+    std::optional<std::uint64_t> peak_memory{};          ///< most memory seen, in bytes, without page cache
 
     /// `signal` counts only for class `cancelled`: the exit status is then 128 + signal.
     static ErrorFrame from(const Error& error, int signal = 15);
+};
+
+/// A line for a shell that repeats the failed build elsewhere.
+struct Reproduce {
+    std::string command{};
+    bool more = false; ///< the line goes on in the next `reproduce`
 };
 
 /// Last frame of each step. Stream fills in all but `status` and `exit`.
@@ -214,7 +223,7 @@ struct End {
 };
 
 using Payload = std::variant<Hello, Phase, Command, Log, Progress, Heartbeat, Warning, Image, Layer,
-                             ResultFrame, Timing, ErrorFrame, End>;
+                             ResultFrame, Timing, Reproduce, ErrorFrame, End>;
 
 /// "hello", "phase", …: the kind, and the name of the payload member.
 std::string_view kind_of(const Payload& payload) noexcept;

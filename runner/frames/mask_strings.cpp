@@ -45,8 +45,12 @@ struct Strings {
     void operator()(Layer& layer) const { all(layer.digest, layer.media_type); }
     void operator()(ResultFrame& result) const { all(result.name, result.value); }
     void operator()(Timing& timing) const { all(timing.what); }
+    void operator()(Reproduce& reproduce) const { all(reproduce.command); }
     void operator()(ErrorFrame& error) const {
         all(error.code, error.message, error.cause, error.hint);
+        for (std::string& line : error.output) {
+            all(line);
+        }
         if (error.where) {
             all(error.where->file, error.where->quote);
         }

@@ -41,6 +41,8 @@ class Page {
     /// `head` + `text`, wrapped at the width if there is one; further rows stand behind `hang`, or as many
     /// spaces as `head` is wide. `words`: wrap between words.
     void row(std::string_view head, std::string_view text, bool words = true, std::string_view hang = {});
+    /// A line to be copied: never wrapped, nothing in front.
+    void verbatim(std::string_view text) { (out_ += text) += '\n'; }
     void blank() { out_ += '\n'; }
 
     /// Columns left of a line that begins with `used`; 160 where lines are not wrapped.

@@ -58,7 +58,7 @@ void Renderer::Impl::frame(const ReadFrame& frame) {
     // A command that ends before anything else happened is shown on one line.
     const bool its_end = frame.kind == "command" && frame.integer("n") == pending;
     const bool silent = frame.kind == "progress" || frame.kind == "timing" || frame.kind == "layer" ||
-                        frame.kind == "image" || frame.kind == "result";
+                        frame.kind == "image" || frame.kind == "result" || frame.kind == "reproduce";
     if (!its_end && !silent) {
         flush_pending();
     }
@@ -88,6 +88,10 @@ void Renderer::Impl::frame(const ReadFrame& frame) {
     } else if (frame.kind == "result") {
         if (results.size() < most_entries) {
             results.emplace_back(clean(frame.text("name")), clean(frame.text("value")));
+        }
+    } else if (frame.kind == "reproduce") {
+        if (step.reproduce.size() < tail_bytes) {
+            step.reproduce += frame.text("command");
         }
     } else if (frame.kind == "error") {
         error(frame);
@@ -261,6 +265,10 @@ void Renderer::Impl::error(const ReadFrame& frame) {
     place(frame);
     note("cause", frame.text("cause"));
     note("hint", frame.text("hint"));
+    if (!step.reproduce.empty()) {
+        note("again", "this line repeats the build elsewhere:");
+        page.verbatim(clean(step.reproduce));
+    }
     section = 0;
 }
 

@@ -75,6 +75,7 @@ struct Renderer::Impl {
         std::map<std::pair<std::string, std::string>, Transfer> transfers;
         std::array<Pieces, 2> pieces; ///< of stdout, of stderr
         LogTail tail;                 ///< of log without a command
+        std::string reproduce;        ///< the line that repeats the build, as far as it came
         std::optional<ReadFrame> image;
         std::uint64_t own_layers = 0;
         std::uint64_t own_bytes = 0;

@@ -120,11 +120,12 @@ bool Home::remove() noexcept {
     if (path_.empty()) {
         return true;
     }
-    // The marker goes last and its lock later still: what stays is known as a leftover.
-    const bool gone = remove_tree(path_);
+    if (!remove_tree(path_)) {
+        return false;
+    }
     lock_.reset();
     path_.clear();
-    return gone;
+    return true;
 }
 
 Result<Home> Home::prepare(const fs::path& work) {

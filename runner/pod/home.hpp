@@ -53,8 +53,8 @@ class Home {
     /// Bytes of leftovers removed by prepare().
     [[nodiscard]] std::uint64_t reclaimed() const noexcept { return reclaimed_; }
 
-    /// Removes the directory now. What belongs to mapped ids (recipe B) has to go through buildah first
-    /// (`buildah unshare -- rm -rf graph runroot`); false = something stayed.
+    /// Removes the directory now; false = something stayed, because it belongs to mapped ids: remove path()
+    /// in a user namespace that has them, then call this again.
     bool remove() noexcept;
 
   private:

@@ -100,7 +100,30 @@ fs::path group_directory(const fs::path& mount, const std::string& path, const c
     return fs::exists(own / file, ignored) ? own : mount;
 }
 
-CgroupMemory read_version_two(const fs::path& mount, const std::string& path) {
+/// Sum of the members of memory.stat named; nothing without the first one.
+std::optional<std::uint64_t> sum_of(std::string_view stat, std::initializer_list<std::string_view> names) {
+    std::optional<std::uint64_t> sum = keyed(stat, *names.begin());
+    for (const auto* name = names.begin() + 1; sum && name != names.end(); ++name) {
+        *sum += keyed(stat, *name).value_or(0);
+    }
+    return sum;
+}
+
+/// What the machine can still swap out, and at most what `limit` less `used` leaves of it.
+std::uint64_t swap_left(const fs::path& proc, std::optional<std::uint64_t> limit,
+                        std::optional<std::uint64_t> used) {
+    const std::string meminfo = read_or_empty(proc / "meminfo");
+    std::uint64_t machine = 0;
+    if (std::size_t at = meminfo.find("SwapFree:"); at != std::string::npos) {
+        at = meminfo.find_first_not_of(' ', at + 9);
+        std::from_chars(meminfo.data() + std::min(at, meminfo.size()), meminfo.data() + meminfo.size(),
+                        machine);
+        machine *= 1024;
+    }
+    return limit && used ? std::min(machine, *limit - std::min(*limit, *used)) : machine;
+}
+
+CgroupMemory read_version_two(const fs::path& mount, const std::string& path, const fs::path& proc) {
     CgroupMemory memory;
     const fs::path directory = group_directory(mount, path, "memory.current");
     memory.current = read_number(directory / "memory.current");
@@ -108,8 +131,13 @@ CgroupMemory read_version_two(const fs::path& mount, const std::string& path) {
         return memory;
     }
     memory.version = 2;
-    memory.working_set =
-        less(memory.current, keyed(read_or_empty(directory / "memory.stat"), "inactive_file"));
+    const std::string stat = read_or_empty(directory / "memory.stat");
+    memory.working_set = less(memory.current, keyed(stat, "inactive_file"));
+    memory.unreclaimable =
+        sum_of(stat, {"anon", "shmem", "slab_unreclaimable", "kernel_stack", "pagetables", "percpu", "sock"});
+    memory.swap_left = swap_left(proc, read_number(directory / "memory.swap.max"),
+                                 read_number(directory / "memory.swap.current"));
+    memory.kills_group = read_number(directory / "memory.oom.group").value_or(0) == 1;
     memory.oom_kills = keyed(read_or_empty(directory / "memory.events"), "oom_kill");
     memory.pressure = pressure_of(read_or_empty(directory / "memory.pressure"));
     // The tightest limit of our own and every group above, as far as we see them. "max" is none.
@@ -124,7 +152,7 @@ CgroupMemory read_version_two(const fs::path& mount, const std::string& path) {
     return memory;
 }
 
-CgroupMemory read_version_one(const fs::path& mount, const std::string& path) {
+CgroupMemory read_version_one(const fs::path& mount, const std::string& path, const fs::path& proc) {
     constexpr std::uint64_t unlimited = 1ULL << 60U; // the kernel says "none" with a number near 2^63
     CgroupMemory memory;
     const fs::path directory = group_directory(mount, path, "memory.usage_in_bytes");
@@ -135,6 +163,9 @@ CgroupMemory read_version_one(const fs::path& mount, const std::string& path) {
     memory.version = 1;
     const std::string stat = read_or_empty(directory / "memory.stat");
     memory.working_set = less(memory.current, keyed(stat, "total_inactive_file"));
+    memory.unreclaimable = sum_of(stat, {"total_rss", "total_shmem"});
+    memory.swap_left = swap_left(proc, read_number(directory / "memory.memsw.limit_in_bytes"),
+                                 read_number(directory / "memory.memsw.usage_in_bytes"));
     memory.limit = keyed(stat, "hierarchical_memory_limit");
     if (const auto own = read_number(directory / "memory.limit_in_bytes")) {
         memory.limit = memory.limit ? std::min(*memory.limit, *own) : *own;
@@ -229,13 +260,14 @@ std::vector<IdRange> parse_subordinate_ids(std::string_view text, std::string_vi
 CgroupMemory read_cgroup_memory(const fs::path& cgroup, const fs::path& proc) {
     const std::string text = read_or_empty(proc / "self/cgroup");
     if (const auto path = cgroup_path(text, false)) {
-        if (const CgroupMemory memory = read_version_one(cgroup / "memory", *path); memory.version != 0) {
+        if (const CgroupMemory memory = read_version_one(cgroup / "memory", *path, proc);
+            memory.version != 0) {
             return memory;
         }
     }
     const std::string path = cgroup_path(text, true).value_or("/");
     for (const fs::path& mount : {cgroup, cgroup / "unified"}) {
-        if (const CgroupMemory memory = read_version_two(mount, path); memory.version != 0) {
+        if (const CgroupMemory memory = read_version_two(mount, path, proc); memory.version != 0) {
             return memory;
         }
     }

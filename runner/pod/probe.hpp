@@ -88,6 +88,12 @@ struct CgroupMemory {
     std::optional<std::uint64_t> current;
     /// current without the page cache the kernel drops before it kills.
     std::optional<std::uint64_t> working_set;
+    /// What no reclaim gives back: anonymous memory, tmpfs and shared memory, the kernel's own. Neither page
+    /// cache nor the caches of names and inodes, which a build fills with every file it touches.
+    std::optional<std::uint64_t> unreclaimable;
+    std::uint64_t swap_left = 0; ///< bytes that may still be swapped out
+    /// The kernel ends all processes of the group together when it ends one (version 2; kubelets ask for it).
+    bool kills_group = false;
     std::optional<std::uint64_t> oom_kills;
     std::optional<double> pressure; ///< percent of the last 10 s everything waited for memory (version 2)
 };

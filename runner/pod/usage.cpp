@@ -38,13 +38,7 @@ std::uint64_t first_number(std::string_view text) {
     return value;
 }
 
-std::uint64_t memory_of(const fs::path& process) {
-    if (const auto rollup = read_file(process / "smaps_rollup", file_limit)) {
-        if (const std::size_t at = rollup->find("\nPss:"); at != std::string::npos) {
-            return first_number(std::string_view(*rollup).substr(at)) * 1024;
-        }
-    }
-    // Another user's process (or one that gave up its rights) shows no PSS.
+std::uint64_t resident_of(const fs::path& process) {
     const std::string statm = read_file(process / "statm", file_limit).value_or(std::string());
     const std::size_t space = statm.find(' ');
     if (space == std::string::npos) {
@@ -52,6 +46,15 @@ std::uint64_t memory_of(const fs::path& process) {
     }
     return first_number(std::string_view(statm).substr(space)) *
            static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+}
+
+std::uint64_t memory_of(const fs::path& process) {
+    if (const auto rollup = read_file(process / "smaps_rollup", file_limit)) {
+        if (const std::size_t at = rollup->find("\nPss:"); at != std::string::npos) {
+            return first_number(std::string_view(*rollup).substr(at)) * 1024;
+        }
+    }
+    return resident_of(process); // another user's process (or one that gave up its rights) shows no PSS
 }
 
 } // namespace
@@ -70,16 +73,8 @@ std::uint64_t Sampler::oom_kills_since_start() const {
     return now > first_oom_kills_ ? now - first_oom_kills_ : 0;
 }
 
-bool Sampler::nearly_out_of_memory(const CgroupMemory& memory, double margin) noexcept {
-    if (!memory.limit || !memory.working_set) {
-        return false;
-    }
-    return static_cast<double>(*memory.working_set) >= static_cast<double>(*memory.limit) * (1.0 - margin);
-}
-
-Usage Sampler::sample(pid_t root) const {
+Usage Sampler::sample_disk() const {
     Usage usage;
-    usage.cgroup = sample_cgroup();
     struct statvfs room{};
     if (::statvfs(storage_.c_str(), &room) == 0) {
         usage.free_bytes = static_cast<std::uint64_t>(room.f_bavail) * room.f_frsize;
@@ -87,8 +82,28 @@ Usage Sampler::sample(pid_t root) const {
         usage.free_inodes = room.f_favail;
         usage.total_inodes = room.f_files;
     }
-    if (root <= 0) {
+    return usage;
+}
+
+Usage Sampler::sample(pid_t root) const {
+    Usage usage = sample_disk();
+    usage.cgroup = sample_cgroup();
+    const std::vector<pid_t> members = tree(root);
+    if (members.empty()) {
         return usage;
+    }
+    std::uint64_t sum = 0;
+    for (const pid_t member : members) {
+        sum += memory_of(proc_ / std::to_string(member));
+    }
+    usage.processes = static_cast<int>(members.size());
+    usage.tree_memory = sum;
+    return usage;
+}
+
+std::vector<pid_t> Sampler::tree(pid_t root) const {
+    if (root <= 0) {
+        return {};
     }
     std::unordered_map<long, std::vector<long>> children;
     std::error_code error;
@@ -104,22 +119,36 @@ Usage Sampler::sample(pid_t root) const {
             children[*parent].push_back(pid);
         }
     }
+    std::vector<pid_t> members;
     if (!found) {
-        return usage;
+        return members;
     }
-    std::uint64_t sum = 0;
-    std::vector<long> waiting{root};
-    while (!waiting.empty()) {
-        const long pid = waiting.back();
-        waiting.pop_back();
-        ++usage.processes;
-        sum += memory_of(proc_ / std::to_string(pid));
-        if (const auto below = children.extract(pid)) {
-            waiting.insert(waiting.end(), below.mapped().begin(), below.mapped().end());
+    members.push_back(root);
+    for (std::size_t next = 0; next < members.size(); ++next) {
+        if (const auto below = children.extract(members[next])) {
+            members.insert(members.end(), below.mapped().begin(), below.mapped().end());
         }
     }
-    usage.tree_memory = sum;
-    return usage;
+    return members;
+}
+
+std::optional<Sampler::Process> Sampler::biggest_below(pid_t root) const {
+    std::optional<Process> biggest;
+    for (const pid_t pid : tree(root)) {
+        const fs::path process = proc_ / std::to_string(pid);
+        const std::uint64_t resident = pid == root ? 0 : resident_of(process);
+        if (resident > 0 && (!biggest || resident > biggest->resident)) {
+            biggest = {.pid = pid, .name = {}, .resident = resident};
+        }
+    }
+    if (biggest) {
+        biggest->name =
+            read_file(proc_ / std::to_string(biggest->pid) / "comm", file_limit).value_or(std::string());
+        while (biggest->name.ends_with('\n')) {
+            biggest->name.pop_back();
+        }
+    }
+    return biggest;
 }
 
 } // namespace slipway::pod

@@ -8,7 +8,9 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <string>
 #include <sys/types.h>
+#include <vector>
 
 namespace slipway::pod {
 
@@ -30,14 +32,24 @@ class Sampler {
 
     /// Everything; walks /proc from `root` (0 = no tree). A few milliseconds.
     [[nodiscard]] Usage sample(pid_t root) const;
+    /// The storage path's file system alone.
+    [[nodiscard]] Usage sample_disk() const;
     /// The cgroup alone: cheap enough for several times a second.
     [[nodiscard]] CgroupMemory sample_cgroup() const;
     /// Kills for want of memory in our cgroup since the sampler was made; 0 where the kernel does not say.
     [[nodiscard]] std::uint64_t oom_kills_since_start() const;
-    /// The working set is within `margin` of the limit (0.03 = the last 3 %): time to end the build.
-    [[nodiscard]] static bool nearly_out_of_memory(const CgroupMemory& memory, double margin = 0.03) noexcept;
+    /// The descendant of `root` with the largest resident set; nothing where it has none.
+    struct Process {
+        pid_t pid = 0;
+        std::string name; ///< as the kernel keeps it: at most 15 bytes, any of them
+        std::uint64_t resident = 0;
+    };
+    [[nodiscard]] std::optional<Process> biggest_below(pid_t root) const;
 
   private:
+    /// `root` first, then its descendants; empty = there is no such process.
+    [[nodiscard]] std::vector<pid_t> tree(pid_t root) const;
+
     std::filesystem::path storage_;
     std::filesystem::path proc_;
     std::filesystem::path cgroup_;

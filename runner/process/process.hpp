@@ -47,8 +47,8 @@ struct Line {
     Stream stream = Stream::out;
     std::string_view text{}; ///< valid during the callback only
     LineEnd end = LineEnd::newline;
-    /// Written by the process that wrote the first bytes to stdout; on stderr also by the child itself, and by
-    /// anybody before those first bytes. Only with Command::tell_writers.
+    /// Written by the process that wrote the first bytes to stdout; on stderr also by the child itself, and
+    /// by anybody before those first bytes. Only with Command::tell_writers.
     bool from_main = false;
     /// The kernel named the writer (a pid of our own pid namespace).
     bool writer_known = false;
@@ -61,9 +61,9 @@ struct Command {
     std::vector<std::string> environment{};
     /// Where it runs; empty = where we are.
     std::filesystem::path directory{};
-    /// Gives the child Unix stream sockets as stdout and stderr instead of pipes, so that each piece of text is
-    /// known by its writer and what the main one writes is never joined with what others do. (A child can not
-    /// open /dev/stdout or /dev/stderr then: Linux refuses that for sockets.)
+    /// Gives the child Unix stream sockets as stdout and stderr instead of pipes, so that each piece of text
+    /// is known by its writer and what the main one writes is never joined with what others do. (A child can
+    /// not open /dev/stdout or /dev/stderr then: Linux refuses that for sockets.)
     bool tell_writers = false;
     /// Whole lines that writers other than the main one print together on stdout come as one Line, which has
     /// '\n' inside and may be as long as what was read at once. For those who do not look at each.

@@ -1,5 +1,6 @@
 #include "handoff/files.hpp"
 #include "pod/probe.hpp"
+#include "steps/build_failure.hpp"
 #include "steps/enclosure.hpp"
 #include "steps/steps.hpp"
 #include "steps/work.hpp"
@@ -35,9 +36,6 @@ Result<handoff::Image> build(const cli::Build& params, const handoff::Plan& plan
     }
 
     TRY_ASSIGN(pod::Home home, pod::Home::prepare(work));
-    if (home.reclaimed() > 0) {
-        step.warn("leftovers", "removed what an earlier build left: " + humane_bytes(home.reclaimed()));
-    }
     Workshop shop(step, params, std::move(*recipe), std::move(home));
     TRY_ASSIGN(const registry::Options registry, registry_options(params.registry, params.retries, step));
     shop.environment = child_environment(shop.home, shop.recipe, step.common);
@@ -55,11 +53,16 @@ Result<handoff::Image> build(const cli::Build& params, const handoff::Plan& plan
     step.heartbeat_from([&shop] { return heartbeat(shop); });
 
     const auto work_through = [&]() -> Result<handoff::Image> {
+        remove_leftovers(shop);
+        TRY(foresee_space(shop, plan));
         TRY(bring_bases(shop, plan, registry));
         TRY_ASSIGN(const std::string id, run_build(shop, plan, docker_format));
         return export_image(shop, id, plan, docker_format);
     };
     auto image = work_through();
+    if (!image) {
+        image = fail(explain_failure(shop, plan, std::move(image).error()));
+    }
     step.heartbeat_from({});
     clean_up(shop);
     TRY(image);

@@ -25,7 +25,8 @@ Status pull_base(Workshop& shop, const handoff::BaseImage& image, const std::str
         buildah::Interpreter interpreter;
         TRY_ASSIGN(const process::Exit exit,
                    process::run(
-                       {.argv = argv, .environment = shop.environment}, shop.limits(), step.stop,
+                       {.argv = argv, .environment = shop.environment, .oom_score = oom_score}, shop.limits(),
+                       shop.watch.token(),
                        [&](const process::Line& line) {
                            const bool out = line.stream == process::Stream::out;
                            interpreter.feed(out ? buildah::Stream::out : buildah::Stream::err, line.text,
@@ -33,6 +34,7 @@ Status pull_base(Workshop& shop, const handoff::BaseImage& image, const std::str
                            step.stream.log(out ? frames::Lane::out : frames::Lane::err, line.text);
                        },
                        [&](pid_t pid) { shop.child = pid; }));
+        tell_timing(step, "buildah pull", exit.usage);
         if (exit.success()) {
             return {};
         }

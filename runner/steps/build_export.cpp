@@ -58,6 +58,7 @@ Result<handoff::Image> export_image(Workshop& shop, const std::string& id, const
     }
     TRY_ASSIGN(auto argv, buildah::push(shop.global, options));
     TRY_ASSIGN(const process::Captured captured, shop.capture(std::move(argv)));
+    tell_timing(step, "buildah push", captured.exit.usage);
     if (!captured.exit.success()) {
         return fail(buildah::classify_failure(captured_ending(buildah::Verb::push, captured)));
     }

@@ -74,13 +74,6 @@ Result<buildah::Build> build_options(Workshop& shop, const handoff::Plan& plan, 
     return options;
 }
 
-/// Nothing more fits: less than a layer's bookkeeping needs.
-bool is_full(const pod::Usage& usage) {
-    constexpr std::uint64_t least_bytes = 1U << 20U;
-    return usage.total_bytes > 0 &&
-           (usage.free_bytes < least_bytes || (usage.total_inodes > 0 && usage.free_inodes == 0));
-}
-
 } // namespace
 
 Result<std::string> run_build(Workshop& shop, const handoff::Plan& plan, bool docker_format) {
@@ -93,44 +86,49 @@ Result<std::string> run_build(Workshop& shop, const handoff::Plan& plan, bool do
     const bool tell_writers = shop.recipe.isolation == "chroot";
     BuildFrames build_frames(step, plan, tell_writers ? frames::Trust::writer : frames::Trust::text,
                              static_cast<int>(options.labels.size()));
-    bool full = false;
     int looks = 0; // bounded: a command can print those lines without end
+    const handoff::PlannedCommand* watched = nullptr;
     TRY_ASSIGN(const process::Exit exit, process::run(
                                              {.argv = std::move(argv),
                                               .environment = shop.environment,
                                               .directory = {},
                                               .tell_writers = tell_writers,
-                                              .blocks = true},
-                                             shop.limits(), step.stop,
+                                              .blocks = true,
+                                              .oom_score = oom_score},
+                                             shop.limits(), shop.watch.token(),
                                              [&](const process::Line& line) {
                                                  build_frames.on_line(line);
+                                                 if (build_frames.current() != watched) {
+                                                     watched = build_frames.current();
+                                                     shop.watch.begin();
+                                                 }
                                                  // Looked at now: buildah removes the failed command's files
                                                  // before it ends itself.
-                                                 if (!full && looks < 1000 &&
-                                                     line.stream == process::Stream::err &&
+                                                 if (looks < 1000 && line.stream == process::Stream::err &&
                                                      (line.text.contains("No space left on device") ||
                                                       line.text.starts_with("subprocess exited "))) {
                                                      ++looks;
-                                                     full = is_full(shop.sampler.sample(0));
+                                                     shop.watch.look_at_disk();
                                                  }
                                              },
                                              [&](pid_t pid) { shop.child = pid; }));
     shop.child = 0;
     build_frames.finish(exit.success());
-    step.stream.emit(frames::Timing{.what = "buildah build",
-                                    .start = step.clock.now() - exit.usage.wall,
-                                    .duration = exit.usage.wall,
-                                    .cpu = exit.usage.user + exit.usage.system,
-                                    .peak_memory = exit.usage.peak_memory_bytes,
-                                    .bytes = {}});
+    tell_timing(step, "buildah build", exit.usage);
     if (exit.success()) {
         TRY_ASSIGN(std::string id, read_file(options.iidfile, 1024));
         return id.substr(0, id.find_last_not_of(" \n") + 1);
     }
+    step.circumstances({.output = build_frames.last_lines(),
+                        .duration = build_frames.last_took(),
+                        .peak_memory = exit.usage.peak_memory_bytes});
+    shop.watch.look_at_disk();
+    const pod::Findings found = shop.watch.findings();
     buildah::Ending how = ending(buildah::Verb::build, exit, build_frames.interpreter());
-    how.oom_killed = shop.sampler.oom_kills_since_start() > 0;
+    how.output = build_frames.last_lines();
+    how.oom_killed = found.oom_kills > 0;
     Error error = buildah::classify_failure(how);
-    if (error.klass == ErrorClass::build && (full || is_full(shop.sampler.sample(0)))) {
+    if (error.klass == ErrorClass::build && found.disk_was_full) {
         // A program in a RUN that finds the disk full says so in its own words or not at all.
         error.klass = ErrorClass::resource;
         error.code = code::out_of_disk;

@@ -1,5 +1,7 @@
 #include "steps/buildah_frames.hpp"
 
+#include "base/encoding.hpp"
+
 #include <algorithm>
 
 namespace slipway::steps {
@@ -19,9 +21,12 @@ frames::LineEnd to_frames(process::LineEnd end) {
 
 void BuildFrames::on_line(const process::Line& line) {
     const bool out = line.stream == process::Stream::out;
-    // Standard error has no writers: buildah's complaints there are read for their text when it has failed.
-    if (out && trust_ == frames::Trust::writer && !line.from_main) {
-        log(line); // a RUN's output means nothing to us, and there may be gigabytes of it
+    if (trust_ == frames::Trust::writer && !line.from_main) {
+        if (!out) {
+            interpreter_.feed(buildah::Stream::err, line.text, false); // how a RUN died is said there
+        }
+        remember(line.text);
+        log(line); // a RUN's output means nothing else to us, and there may be gigabytes of it
         return;
     }
     const buildah::Event event =
@@ -34,7 +39,32 @@ void BuildFrames::on_line(const process::Line& line) {
         finish_current(frames::CommandState::done);
         log(line);
     } else {
+        if (trust_ == frames::Trust::text && std::holds_alternative<buildah::Output>(event)) {
+            remember(line.text);
+        }
         log(line);
+    }
+}
+
+/// Only the end of it is looked at: a piece may be as long as what was read at once.
+void BuildFrames::remember(std::string_view text) {
+    constexpr std::size_t most_lines = 8;
+    constexpr std::size_t longest = 200;
+    std::size_t begin = text.size();
+    for (std::size_t lines = 0; begin > 0 && lines < most_lines; ++lines) {
+        const std::size_t at = text.rfind('\n', begin - 1);
+        begin = at == std::string_view::npos ? 0 : at;
+    }
+    for (text.remove_prefix(begin); !text.empty();) {
+        const std::string_view line = text.substr(0, text.find('\n'));
+        text.remove_prefix(std::min(line.size() + 1, text.size()));
+        if (line.empty() || line.starts_with("subprocess exited ")) {
+            continue;
+        }
+        last_lines_.push_back(to_valid_utf8(line.substr(0, longest)));
+        if (last_lines_.size() > most_lines) {
+            last_lines_.pop_front();
+        }
     }
 }
 
@@ -71,6 +101,7 @@ void BuildFrames::start(const buildah::StepStarted& started) {
     current_ = &*planned;
     running_ = true;
     cached_ = false;
+    last_lines_.clear();
     started_ = step_.clock.steady();
     emit(frames::CommandState::started, {});
 }
@@ -83,6 +114,7 @@ void BuildFrames::finish_current(frames::CommandState state) {
     const bool cached = cached_ && state == frames::CommandState::done;
     emit(cached ? frames::CommandState::cached : state, cached ? std::nullopt : std::optional(took));
     running_ = false;
+    last_took_ = took;
     step_.stream.emit(frames::Progress{.what = "build",
                                        .id = "commands",
                                        .current = static_cast<std::uint64_t>(current_->n),

@@ -7,6 +7,7 @@
 #include "steps/step.hpp"
 
 #include <chrono>
+#include <deque>
 #include <optional>
 #include <vector>
 
@@ -27,6 +28,12 @@ class BuildFrames {
 
     /// The planned command that runs, or ran last; nullptr before the first.
     [[nodiscard]] const handoff::PlannedCommand* current() const noexcept { return current_; }
+    /// What the current command printed last: at most 8 lines of at most 200 bytes, oldest first.
+    [[nodiscard]] std::vector<std::string> last_lines() const {
+        return {last_lines_.begin(), last_lines_.end()};
+    }
+    /// How long the command that ended last had run.
+    [[nodiscard]] std::optional<Milliseconds> last_took() const noexcept { return last_took_; }
     [[nodiscard]] const buildah::Interpreter& interpreter() const noexcept { return interpreter_; }
 
   private:
@@ -37,6 +44,7 @@ class BuildFrames {
     void finish_current(frames::CommandState state);
     void emit(frames::CommandState state, std::optional<Milliseconds> duration);
     void log(const process::Line& line);
+    void remember(std::string_view text);
 
     Step& step_;
     const handoff::Plan& plan_;
@@ -47,6 +55,8 @@ class BuildFrames {
     const handoff::PlannedCommand* current_ = nullptr;
     bool running_ = false;
     bool cached_ = false;
+    std::deque<std::string> last_lines_;
+    std::optional<Milliseconds> last_took_;
     std::chrono::steady_clock::time_point started_;
 };
 

@@ -86,6 +86,16 @@ std::vector<handoff::NamedResult> Step::take_results() {
     return std::exchange(results_, {});
 }
 
+void Step::circumstances(Circumstances known) {
+    const std::lock_guard lock(mutex_);
+    circumstances_ = std::move(known);
+}
+
+Circumstances Step::circumstances() const {
+    const std::lock_guard lock(mutex_);
+    return circumstances_;
+}
+
 namespace {
 
 /// The last words of a step, said once, by whoever comes first: the step itself or its watchdog.
@@ -121,7 +131,11 @@ class Ending {
   private:
     void fail_with(const Error& error, std::vector<handoff::NamedResult>& results) {
         const int signal = stop_.reason().signal;
-        const auto frame = frames::ErrorFrame::from(error, signal > 0 ? signal : SIGTERM);
+        auto frame = frames::ErrorFrame::from(error, signal > 0 ? signal : SIGTERM);
+        Circumstances known = step_.circumstances();
+        frame.output = std::move(known.output);
+        frame.duration = known.duration;
+        frame.peak_memory = known.peak_memory;
         results.push_back({.name = "error-reason", .value = error.code});
         results.push_back({.name = "error-message", .value = step_.redactor.mask(error.message)});
         if (const Status written = write(results); !written) {

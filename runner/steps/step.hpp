@@ -20,6 +20,13 @@
 
 namespace slipway::steps {
 
+/// What an error frame says beside the error.
+struct Circumstances {
+    std::vector<std::string> output{}; ///< last lines of the command that failed
+    std::optional<Milliseconds> duration{};
+    std::optional<std::uint64_t> peak_memory{};
+};
+
 /// What one process gives to all its steps. Everything referred to outlives them.
 struct Ports {
     const Clock& clock;
@@ -61,9 +68,14 @@ class Step {
 
     [[nodiscard]] std::vector<handoff::NamedResult> take_results();
 
+    /// To be said in the error frame, if there will be one.
+    void circumstances(Circumstances known);
+    [[nodiscard]] Circumstances circumstances() const;
+
   private:
     mutable std::mutex mutex_;
     std::vector<handoff::NamedResult> results_;
+    Circumstances circumstances_;
     std::function<frames::Heartbeat()> sample_;
 };
 

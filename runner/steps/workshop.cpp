@@ -1,6 +1,7 @@
 #include "steps/workshop.hpp"
 
 #include <algorithm>
+#include <format>
 
 namespace slipway::steps {
 
@@ -61,6 +62,15 @@ buildah::Ending captured_ending(buildah::Verb verb, const process::Captured& cap
     return ending(verb, captured.exit, interpreter);
 }
 
+void tell_timing(Step& step, std::string what, const process::Usage& usage) {
+    step.stream.emit(frames::Timing{.what = std::move(what),
+                                    .start = step.clock.now() - usage.wall,
+                                    .duration = usage.wall,
+                                    .cpu = usage.user + usage.system,
+                                    .peak_memory = usage.peak_memory_bytes,
+                                    .bytes = {}});
+}
+
 frames::Heartbeat heartbeat(const Workshop& shop) {
     const pod::Usage usage = shop.sampler.sample(shop.child);
     return {.elapsed = {},
@@ -70,15 +80,43 @@ frames::Heartbeat heartbeat(const Workshop& shop) {
             .inodes_free = usage.free_inodes};
 }
 
+namespace {
+
 /// What was made under mapped ids can only be removed under the same map.
-void clean_up(Workshop& shop) {
+bool remove_mapped(const Workshop& shop, const std::filesystem::path& path) {
     std::vector<std::string> argv = shop.global.wrapper;
-    argv.insert(argv.end(), {"rm", "-rf", "--", shop.home.graph_root().string(), shop.home.run_root().string(),
-                             shop.home.tmp().string()});
+    argv.insert(argv.end(), {"rm", "-rf", "--", path.string()});
     // Also after a stop, but then in a hurry: storage left behind would fill the next attempt's volume.
     static_cast<void>(process::capture(
         {.argv = std::move(argv), .environment = shop.environment},
         {.timeout = Milliseconds(shop.step.stop.requested() ? 3000 : 60'000), .grace = Milliseconds(500)}, StopToken()));
+    std::error_code ignored;
+    return !std::filesystem::exists(std::filesystem::symlink_status(path, ignored));
+}
+
+} // namespace
+
+void remove_leftovers(Workshop& shop) {
+    const std::uint64_t before = shop.sampler.sample_disk().free_bytes;
+    std::size_t stayed = 0;
+    for (const auto& path : shop.home.leftovers()) {
+        stayed += remove_mapped(shop, path) ? 0 : 1;
+    }
+    const std::uint64_t after = shop.sampler.sample_disk().free_bytes;
+    const std::uint64_t freed = shop.home.reclaimed() + (after > before ? after - before : 0);
+    if (freed > 0) {
+        shop.step.warn("leftovers", "removed what an earlier build left: " + humane_bytes(freed));
+    }
+    if (stayed > 0) {
+        shop.step.warn("leftovers", std::format("{} directories of earlier builds cannot be removed", stayed),
+                       "empty the build's volume: their files belong to ids this pod does not have");
+    }
+}
+
+void clean_up(Workshop& shop) {
+    for (const std::filesystem::path& path : {shop.home.graph_root(), shop.home.run_root(), shop.home.tmp()}) {
+        remove_mapped(shop, path);
+    }
     static_cast<void>(shop.home.remove());
 }
 

@@ -8,6 +8,7 @@
 #include "pod/home.hpp"
 #include "pod/recipe.hpp"
 #include "pod/usage.hpp"
+#include "pod/watch.hpp"
 #include "process/process.hpp"
 #include "steps/access.hpp"
 #include "steps/step.hpp"
@@ -17,6 +18,9 @@
 #include <vector>
 
 namespace slipway::steps {
+
+/// Added to ours for every buildah: when memory runs out the kernel takes the build, not its supervisor.
+inline constexpr int oom_score = 500;
 
 /// Everything one build's buildah processes have in common.
 struct Workshop {
@@ -29,10 +33,14 @@ struct Workshop {
     std::vector<std::string> environment;
     pod::Sampler sampler;
     std::atomic<pid_t> child = 0;
+    pod::Watch watch; ///< last: looks at the others from its own thread
 
     Workshop(Step& for_step, const cli::Build& options, pod::Recipe chosen, pod::Home scratch)
         : step(for_step), params(options), recipe(std::move(chosen)), home(std::move(scratch)),
-          sampler(home.path()) {}
+          sampler(home.path()),
+          watch(
+              sampler, step.stop, [this] { return child.load(); },
+              [this](const pod::Advice& advice) { step.warn(advice.code, advice.message, advice.hint); }) {}
 
     [[nodiscard]] process::Limits limits() const {
         return {.timeout = Milliseconds(0), .grace = step.common.grace};
@@ -40,7 +48,8 @@ struct Workshop {
 
     /// Runs one short buildah command whose output is only of interest when it fails.
     Result<process::Captured> capture(buildah::Argv argv) {
-        return process::capture({.argv = std::move(argv), .environment = environment}, limits(), step.stop);
+        return process::capture({.argv = std::move(argv), .environment = environment, .oom_score = oom_score},
+                                limits(), watch.token());
     }
 };
 
@@ -55,6 +64,12 @@ buildah::Ending ending(buildah::Verb verb, const process::Exit& exit,
 buildah::Ending captured_ending(buildah::Verb verb, const process::Captured& captured);
 
 frames::Heartbeat heartbeat(const Workshop& shop);
+
+/// A `timing` frame about a buildah that has ended.
+void tell_timing(Step& step, std::string what, const process::Usage& usage);
+
+/// Removes what killed builds left on the volume and only another user namespace can remove.
+void remove_leftovers(Workshop& shop);
 
 /// Removes the build's storage; also after a stop, for what stays would fill the next attempt's volume.
 void clean_up(Workshop& shop);

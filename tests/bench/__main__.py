@@ -1,4 +1,4 @@
-"""python3 -m bench ROUNDS start|overhead|throughput|resolve...: prints a markdown table.
+"""python3 -m bench ROUNDS start|overhead|throughput|resolve...|build: prints a markdown table.
 
 Every comparison alternates its two sides within one run and compares medians, because a machine's speed
 drifts more between runs than the differences looked for here.
@@ -16,6 +16,7 @@ from pathlib import Path
 
 import servers
 
+from bench.build import build
 from bench.resolve import resolve
 
 BINARY = "/usr/bin/slipway"
@@ -131,6 +132,11 @@ def throughput(rounds, work):
 
 def main():
     rounds, subjects = int(sys.argv[1]), sys.argv[2:]
+    if subjects == ["build"]:
+        with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR"), ignore_cleanup_errors=True) as work:
+            for line in build(rounds, work):
+                print(line, flush=True)
+        return
     print("| measured | slipway | compared with | ratio | goal |")
     print("|---|---:|---:|---:|---|")
     for subject in subjects:

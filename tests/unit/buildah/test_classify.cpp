@@ -51,10 +51,40 @@ TEST_CASE("a killed RUN is told from a failed one") {
     ending.helper_tail = {"subprocess exited on killed", "subprocess exited with status 1"};
     ending.oom_killed = true;
     CHECK(classify_failure(ending).code == code::out_of_memory);
-    ending.helper_tail = {"subprocess exited with status 1"};
-    CHECK(classify_failure(ending).code == code::build_error);
     ending.tail = {"Error: building at STEP \"RUN make\": exit status 137"};
     CHECK(classify_failure(ending).code == code::out_of_memory);
+}
+
+TEST_CASE("a command that fails because one of its own processes was killed ran out of memory as well") {
+    Ending ending;
+    ending.tail = {"Error: building at STEP \"RUN make -j\": exit status 2"};
+    ending.helper_tail = {"make: *** [all] Error 1", "subprocess exited with status 2",
+                          "subprocess exited with status 2"};
+    ending.exit_code = 2;
+    CHECK(classify_failure(ending).code == code::build_error);
+    ending.oom_killed = true;
+    const Error error = classify_failure(ending);
+    CHECK(error.klass == ErrorClass::resource);
+    CHECK(error.code == code::out_of_memory);
+    CHECK(error.child_exit == 2);
+}
+
+TEST_CASE("what a command prints is neither a refusal by the pod nor a signal") {
+    for (const char* printed : {"error setting supplemental groups list: operation not permitted",
+                                "process failed to start with error: fork/exec /x: no such file or directory",
+                                "subprocess exited on killed"}) {
+        INFO(printed);
+        const Error error =
+            classify("Error: building at STEP \"RUN it\": exit status 1", Verb::build,
+                     {printed, "subprocess exited with status 1", "subprocess exited with status 1"});
+        CHECK(error.klass == ErrorClass::build);
+        CHECK(error.message == "exit code 1: RUN it");
+    }
+    // Its last line may lack a newline.
+    const Error error = classify("Error: building at STEP \"RUN it\": exit status 1", Verb::build,
+                                 {"error setting supplemental groups list: subprocess exited with status 1",
+                                  "subprocess exited with status 1"});
+    CHECK(error.klass == ErrorClass::build);
 }
 
 TEST_CASE("a RUN that cannot start says why") {

@@ -95,7 +95,45 @@ TEST_CASE("a machine without a memory cgroup, or with nonsense in it, is no erro
     CHECK(read_cgroup_memory(nonsense.cgroup, nonsense.proc).version == 0);
 }
 
-TEST_CASE("the sampler counts kills since it was made and knows when memory runs out") {
+TEST_CASE("version 2: what no reclaim gives back is anonymous memory, tmpfs and the kernel's own, never page "
+          "cache") {
+    const Fixture at({{"proc/self/cgroup", "0::/\n"},
+                      {"proc/meminfo", "MemTotal:  9 kB\nSwapTotal:    8 kB\nSwapFree:        4 kB\n"},
+                      {"cgroup/memory.current", "5000\n"},
+                      {"cgroup/memory.max", "6000\n"},
+                      {"cgroup/memory.oom.group", "1\n"},
+                      {"cgroup/memory.swap.max", "max\n"},
+                      {"cgroup/memory.stat", "anon 1000\nfile 3000\nkernel_stack 1\npagetables 2\npercpu 4\n"
+                                             "sock 8\nshmem 200\ninactive_file 5\nactive_file 2900\n"
+                                             "slab_reclaimable 700\nslab_unreclaimable 16\n"}});
+    CgroupMemory memory = read_cgroup_memory(at.cgroup, at.proc);
+    CHECK(memory.unreclaimable == 1231);
+    CHECK(memory.kills_group);
+    CHECK(memory.swap_left == 4096);
+    std::ofstream(at.cgroup / "memory.swap.max") << "1000\n";
+    std::ofstream(at.cgroup / "memory.swap.current") << "900\n";
+    std::ofstream(at.cgroup / "memory.oom.group") << "0\n";
+    memory = read_cgroup_memory(at.cgroup, at.proc);
+    CHECK(memory.swap_left == 100);
+    CHECK_FALSE(memory.kills_group);
+}
+
+TEST_CASE("version 1: what no reclaim gives back, and swap within the limit of both") {
+    const Fixture at(
+        {{"proc/self/cgroup", "4:memory:/x\n"},
+         {"proc/meminfo", "SwapFree: 100 kB\n"},
+         {"cgroup/memory/memory.usage_in_bytes", "900\n"},
+         {"cgroup/memory/memory.memsw.limit_in_bytes", "2000\n"},
+         {"cgroup/memory/memory.memsw.usage_in_bytes", "950\n"},
+         {"cgroup/memory/memory.stat", "cache 500\ntotal_cache 500\ntotal_rss 300\ntotal_rss_huge 0\n"
+                                       "total_shmem 50\ntotal_inactive_file 9\n"}});
+    const CgroupMemory memory = read_cgroup_memory(at.cgroup, at.proc);
+    CHECK(memory.unreclaimable == 350);
+    CHECK(memory.swap_left == 1050);
+    CHECK_FALSE(memory.kills_group);
+}
+
+TEST_CASE("the sampler counts kills since it was made") {
     const Fixture at({{"proc/self/cgroup", "0::/\n"},
                       {"cgroup/memory.current", "980\n"},
                       {"cgroup/memory.max", "1000\n"},
@@ -105,11 +143,6 @@ TEST_CASE("the sampler counts kills since it was made and knows when memory runs
     CHECK(sampler.oom_kills_since_start() == 0);
     std::ofstream(at.cgroup / "memory.events") << "oom_kill 5\n";
     CHECK(sampler.oom_kills_since_start() == 3);
-    CHECK(Sampler::nearly_out_of_memory(sampler.sample_cgroup()));
-    CHECK_FALSE(Sampler::nearly_out_of_memory(sampler.sample_cgroup(), 0.01));
-    std::ofstream(at.cgroup / "memory.stat") << "inactive_file 500\n";
-    CHECK_FALSE(Sampler::nearly_out_of_memory(sampler.sample_cgroup()));
-    CHECK_FALSE(Sampler::nearly_out_of_memory({}));
 }
 
 TEST_CASE("the sampler sums a tree of processes, whatever their names") {

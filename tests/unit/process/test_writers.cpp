@@ -70,7 +70,8 @@ TEST_CASE("On stderr, too, the main process is told from those that imitate it")
     CHECK(lines == 41);
 }
 
-TEST_CASE("A child's child that speaks first on stdout is main, and on stderr the child is believed as well") {
+TEST_CASE(
+    "A child's child that speaks first on stdout is main, and on stderr the child is believed as well") {
     Recorder recorder;
     REQUIRE(run(telling(python("import os\n"
                                "if os.fork() == 0:\n"
