@@ -34,6 +34,7 @@ Status pull_base(Workshop& shop, const handoff::BaseImage& image, const std::str
                            step.stream.log(out ? frames::Lane::out : frames::Lane::err, line.text);
                        },
                        [&](pid_t pid) { shop.child = pid; }));
+        shop.child = 0;
         tell_timing(step, "buildah pull", exit.usage);
         if (exit.success()) {
             return {};

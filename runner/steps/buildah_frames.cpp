@@ -50,15 +50,19 @@ void BuildFrames::on_line(const process::Line& line) {
 void BuildFrames::remember(std::string_view text) {
     constexpr std::size_t most_lines = 8;
     constexpr std::size_t longest = 200;
+    while (text.ends_with('\n')) {
+        text.remove_suffix(1);
+    }
     std::size_t begin = text.size();
     for (std::size_t lines = 0; begin > 0 && lines < most_lines; ++lines) {
         const std::size_t at = text.rfind('\n', begin - 1);
         begin = at == std::string_view::npos ? 0 : at;
     }
     for (text.remove_prefix(begin); !text.empty();) {
-        const std::string_view line = text.substr(0, text.find('\n'));
+        std::string_view line = text.substr(0, text.find('\n'));
         text.remove_prefix(std::min(line.size() + 1, text.size()));
-        if (line.empty() || line.starts_with("subprocess exited ")) {
+        line = line.substr(0, line.find("subprocess exited ")); // buildah's helper, also behind an unfinished line
+        if (line.empty()) {
             continue;
         }
         last_lines_.push_back(to_valid_utf8(line.substr(0, longest)));

@@ -40,7 +40,7 @@ buildah::Ending ending(buildah::Verb verb, const process::Exit& exit,
     how.tail = interpreter.error_tail();
     how.helper_tail = interpreter.helper_tail();
     if (verb == buildah::Verb::build && how.helper_tail.empty()) {
-        // Standard error has no writers: how a RUN died is said just before buildah's own last word.
+        // Writers not told apart: how a RUN died is said just before buildah's own last word.
         const auto last = std::ranges::find_last_if(
             how.tail, [](const std::string& line) { return line.starts_with("Error: "); });
         how.helper_tail.assign(how.tail.begin(), last.begin());

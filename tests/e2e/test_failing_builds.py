@@ -106,7 +106,7 @@ class Memory(Failing):
             self.assertGreater(took, 19, "page cache was taken for use")
             self.assertLess(took, 100, "the RUN was waited for")
             self.assertIn("whole container", error["message"])
-            self.assertIn("sleep", error["cause"])
+            self.assertIn("MiB)", error["cause"])
             self.assertEqual(error["where"]["line"], 3)
             self.assertEqual(error["peak_memory"], 500 * MIB)
 
