@@ -82,16 +82,19 @@ frames::Heartbeat heartbeat(const Workshop& shop) {
 
 namespace {
 
-/// What was made under mapped ids can only be removed under the same map.
-bool remove_mapped(const Workshop& shop, const std::filesystem::path& path) {
+/// What was made under mapped ids can only be removed under the same map. Whether all of it is gone.
+bool remove_mapped(const Workshop& shop, const std::vector<std::filesystem::path>& paths) {
     std::vector<std::string> argv = shop.global.wrapper;
-    argv.insert(argv.end(), {"rm", "-rf", "--", path.string()});
+    argv.insert(argv.end(), {"rm", "-rf", "--"});
+    argv.insert(argv.end(), paths.begin(), paths.end());
     // Also after a stop, but then in a hurry: storage left behind would fill the next attempt's volume.
     static_cast<void>(process::capture(
         {.argv = std::move(argv), .environment = shop.environment},
         {.timeout = Milliseconds(shop.step.stop.requested() ? 3000 : 60'000), .grace = Milliseconds(500)}, StopToken()));
     std::error_code ignored;
-    return !std::filesystem::exists(std::filesystem::symlink_status(path, ignored));
+    return std::ranges::none_of(paths, [&](const std::filesystem::path& path) {
+        return std::filesystem::exists(std::filesystem::symlink_status(path, ignored));
+    });
 }
 
 } // namespace
@@ -116,9 +119,7 @@ void remove_leftovers(Workshop& shop) {
 }
 
 void clean_up(Workshop& shop) {
-    for (const std::filesystem::path& path : {shop.home.graph_root(), shop.home.run_root(), shop.home.tmp()}) {
-        remove_mapped(shop, path);
-    }
+    remove_mapped(shop, {shop.home.graph_root(), shop.home.run_root(), shop.home.tmp()});
     static_cast<void>(shop.home.remove());
 }
 
