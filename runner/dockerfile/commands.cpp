@@ -309,9 +309,9 @@ class CommandPass {
     Status add_reference(Command& command, std::string_view written, std::string_view spelling, UseKind kind,
                          const Instruction& place) {
         TRY_ASSIGN(Reference reference, planner_.resolve(spelling, kind, command.stage, place, written));
-        if (reference.stage < 0) {
+        if (reference.stage < 0 && !reference.context) {
             use_image(reference.spelling, {}, std::string(written), kind, command);
-        } else if (!plan_.stages[static_cast<std::size_t>(reference.stage)].runs) {
+        } else if (!reference.context && !plan_.stages[static_cast<std::size_t>(reference.stage)].runs) {
             return planner_.fail_at(
                 place, written,
                 std::format("{}={} is a stage that buildah leaves out: it does not see that it is needed",
@@ -366,6 +366,7 @@ class CommandPass {
                 return planner_.fail_at(place, *std::move(fault));
             }
             if (flag.name != "mount") {
+                command.network = text;
                 continue;
             }
             const Mount mount = read_mount(text);

@@ -249,6 +249,12 @@ Status Planner::name_stage(Stage& stage, const Instruction& from, std::string_vi
                                    plan.stages[static_cast<std::size_t>(other->second)].line));
     }
     lower_names.emplace(to_lower(stage.name), stage.index);
+    if (options.contexts.contains(stage.name)) {
+        // buildah would take the context wherever the stage is meant.
+        return fail_at(from, written,
+                       std::format("the build context {} has the name of a stage", shown(stage.name)),
+                       "give the context or the stage another name");
+    }
     return {};
 }
 
@@ -271,6 +277,12 @@ Status Planner::find_base(Stage& stage, const Instruction& from) {
     if (stage.base.spelling == "scratch") {
         stage.base.kind = BaseKind::scratch;
         return {};
+    }
+    if (options.contexts.contains(stage.base.spelling)) {
+        return fail_at(
+            from, written,
+            std::format("FROM {} means a build context that is a directory", shown(stage.base.spelling)),
+            "only an image can be built on: give the context as docker-image://…");
     }
     const auto named = stage_names.find(stage.base.spelling);
     if (named != stage_names.end() && named->second < stage.index) {
@@ -302,6 +314,9 @@ Status Planner::find_base(Stage& stage, const Instruction& from) {
 Result<Reference> Planner::resolve(std::string_view spelling, UseKind kind, int stage, const Instruction& at,
                                    std::string_view fragment) {
     const std::string key(spelling);
+    if (options.contexts.contains(key)) {
+        return Reference{.kind = kind, .spelling = key, .stage = -1, .context = true};
+    }
     if (key.empty()) {
         return fail_at(at, fragment, std::format("{} names nothing", to_string(kind)),
                        "name a stage or an image; a variable in it may be unset");
@@ -350,7 +365,7 @@ Result<Reference> Planner::resolve(std::string_view spelling, UseKind kind, int 
                        std::format("move the stage of line {} above this one",
                                    plan.stages[static_cast<std::size_t>(found)].line));
     }
-    return Reference{kind, key, found};
+    return Reference{.kind = kind, .spelling = key, .stage = found, .context = false};
 }
 
 // Only what buildah sees when it decides which stages to leave out; the second pass checks the rest against

@@ -13,6 +13,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -31,6 +32,9 @@ struct PlanOptions {
     /// The image will be of the OCI format whatever the file asks for. Then ONBUILD triggers of the file's
     /// own stages do not fire (buildah drops them), and are no commands.
     bool oci_format = false;
+    /// Names of further build contexts that are directories: a `--from=` of that name is one of them, neither
+    /// a stage nor an image.
+    std::set<std::string, std::less<>> contexts = {};
 };
 
 enum class BaseKind { scratch, stage, image };
@@ -52,7 +56,8 @@ std::string_view to_string(UseKind kind) noexcept;
 struct Reference {
     UseKind kind = UseKind::copy_from;
     std::string spelling; ///< after expansion
-    int stage = -1;       ///< index of the stage meant; -1 = an image from outside
+    int stage = -1;       ///< index of the stage meant; -1 = an image from outside, or a context
+    bool context = false; ///< a further build context, by PlanOptions::contexts
 };
 
 /// One command that will run.
@@ -74,6 +79,7 @@ struct Command {
     std::vector<std::string> mounted_sources;
     std::vector<std::string> secrets; ///< ids of RUN --mount=type=secret
     bool needs_ssh = false;           ///< RUN --mount=type=ssh
+    std::string network;              ///< RUN --network after expansion; empty when not given
 };
 
 struct Stage {

@@ -153,6 +153,7 @@ class Members {
     static void read_members(Members& in, PlannedCommand& command) {
         in.number("n", command.n).number("stage", command.stage).number("position", command.position);
         in.number("line", command.line).text("keyword", command.keyword).text("text", command.text);
+        in.text("network", command.network);
     }
     static void read_members(Members& in, PlannedWarning& warning) {
         in.text("code", warning.code).text("message", warning.message).text("hint", warning.hint);
@@ -166,6 +167,7 @@ class Members {
         in.text("repository", image.repository).text("tag", image.tag).text("platform", image.platform);
         in.number("size", image.size).number("line", image.line).texts("layers", image.layers);
         in.text("user", image.user).texts("env", image.env).texts("on-build", image.on_build);
+        in.texts("stands-in-for", image.stands_in_for);
     }
 
     const Json& object_;
@@ -264,7 +266,8 @@ Status write(const fs::path& state, const Plan& value) {
                             {"position", command.position},
                             {"line", command.line},
                             {"keyword", command.keyword},
-                            {"text", command.text}});
+                            {"text", command.text},
+                            {"network", command.network}});
     }
     Json images = Json::array();
     for (const BaseImage& image : value.images) {
@@ -282,7 +285,8 @@ Status write(const fs::path& state, const Plan& value) {
                           {"user", image.user},
                           {"env", image.env},
                           {"on-build", image.on_build},
-                          {"layers", image.layers}});
+                          {"layers", image.layers},
+                          {"stands-in-for", image.stands_in_for}});
     }
     Json warnings = Json::array();
     for (const PlannedWarning& warning : value.warnings) {
@@ -299,6 +303,7 @@ Status write(const fs::path& state, const Plan& value) {
                   {"platform", value.platform},
                   {"docker-format", value.docker_format},
                   {"build-args", Json(value.build_args)},
+                  {"contexts", Json(value.contexts)},
                   {"stages", std::move(stages)},
                   {"commands", std::move(commands)},
                   {"images", std::move(images)},
@@ -313,7 +318,8 @@ Result<Plan> read_plan(const fs::path& state) {
     in.text("target", value.target)
         .text("platform", value.platform)
         .flag("docker-format", value.docker_format);
-    in.pairs("build-args", value.build_args).objects("stages", value.stages);
+    in.pairs("build-args", value.build_args).pairs("contexts", value.contexts);
+    in.objects("stages", value.stages);
     in.text("ignore-file", value.ignore_file).number("context-files", value.context_files);
     in.number("context-bytes", value.context_bytes).objects("warnings", value.warnings);
     in.objects("commands", value.commands).objects("images", value.images);

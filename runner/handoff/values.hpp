@@ -44,7 +44,8 @@ struct PlannedCommand {
     int position = 0; ///< place within its stage, FROM = 1: buildah's STEP number
     int line = 0;
     std::string keyword;
-    std::string text; ///< as written in the Dockerfile, continuation lines joined
+    std::string text;         ///< as written in the Dockerfile, continuation lines joined
+    std::string network = {}; ///< of RUN --network; empty when it says nothing
 
     bool operator==(const PlannedCommand&) const = default;
 };
@@ -66,6 +67,9 @@ struct BaseImage {
     std::vector<std::string> env;      ///< its ENV, NAME=VALUE each
     std::vector<std::string> on_build; ///< its ONBUILD triggers
     std::vector<std::string> layers;   ///< digests of its (compressed) layers
+    /// Where it replaces an image named by digest: what the Dockerfile writes for that, before and after
+    /// expansion. A name can be given to another image, a digest cannot.
+    std::vector<std::string> stands_in_for = {};
 
     bool operator==(const BaseImage&) const = default;
 };
@@ -91,7 +95,8 @@ struct Plan {
     std::string platform;            ///< "linux/amd64"
     bool docker_format = false;      ///< an OCI image would lose HEALTHCHECK, SHELL or ONBUILD
     std::map<std::string, std::string> build_args;
-    std::vector<PlannedStage> stages; ///< those that run, in order
+    std::map<std::string, std::string> contexts = {}; ///< further build contexts: name → absolute directory
+    std::vector<PlannedStage> stages;                 ///< those that run, in order
     std::vector<PlannedCommand> commands;
     std::vector<BaseImage> images;
     std::vector<PlannedWarning> warnings;

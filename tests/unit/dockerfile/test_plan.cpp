@@ -169,3 +169,37 @@ TEST_CASE("Triggers fire once, in the stage built on theirs, and not under the O
     CHECK(oci->stages[1].commands.size() == 2);
     CHECK(oci->final_stage.labels.at("m").empty());
 }
+
+TEST_CASE("A further build context is neither a stage nor an image") {
+    const PlanOptions options{.contexts = {"docs", "Docs 2"}};
+    const auto plan =
+        planned("FROM scratch\nCOPY --from=docs a /\nRUN --mount=type=bind,from=docs true\n", options);
+    REQUIRE(plan);
+    CHECK(plan->images.empty());
+    REQUIRE(plan->stages[0].commands[1].references.size() == 1);
+    CHECK(plan->stages[0].commands[1].references[0].context);
+    CHECK(plan->stages[0].commands[1].local_sources.empty());
+    CHECK(plan->stages[0].commands[2].references[0].context);
+    // Without the option the same text means an image.
+    CHECK(planned("FROM scratch\nCOPY --from=docs a /\n")->images.size() == 1);
+}
+
+TEST_CASE("A build context takes nobody's place") {
+    const PlanOptions options{.contexts = {"docs"}};
+    const auto stage =
+        planned("FROM scratch AS docs\nCOPY a /\nFROM scratch\nCOPY --from=docs a /\n", options);
+    REQUIRE_FALSE(stage);
+    CHECK(stage.error().where->line == 1);
+    const auto base = planned("FROM scratch AS a\nFROM docs\n", options);
+    REQUIRE_FALSE(base);
+    CHECK(base.error().where->line == 2);
+}
+
+TEST_CASE("The network a RUN asks for is part of the plan") {
+    const auto plan = planned("FROM scratch\nARG N=none\nRUN a\nRUN --network=$N b\nRUN --network=host c\n");
+    REQUIRE(plan);
+    const auto& commands = plan->stages[0].commands;
+    CHECK(commands[2].network.empty());
+    CHECK(commands[3].network == "none");
+    CHECK(commands[4].network == "host");
+}

@@ -26,9 +26,17 @@ handoff::Plan plan() {
     plan.warnings = {{.code = "sourceclimbs", .message = "COPY ../a", .hint = ""}};
     plan.platform = "linux/amd64";
     plan.build_args = {{"A", "1"}, {"B", "two \"words\"\n"}};
+    plan.contexts = {{"docs", "/slipway/source/docs"}};
     plan.stages = {{.index = 0, .name = "app", .base = "debian:13", .base_kind = "image"}};
     plan.commands = {
-        {.n = 1, .stage = 0, .position = 1, .line = 1, .keyword = "FROM", .text = "FROM debian:13"}};
+        {.n = 1, .stage = 0, .position = 1, .line = 1, .keyword = "FROM", .text = "FROM debian:13"},
+        {.n = 2,
+         .stage = 0,
+         .position = 2,
+         .line = 2,
+         .keyword = "RUN",
+         .text = "RUN --network=none true",
+         .network = "none"}};
     plan.images = {{.spelling = "debian:13",
                     .pinned = "docker.io/library/debian@sha256:00",
                     .name = "docker.io/library/debian:13",
@@ -43,7 +51,8 @@ handoff::Plan plan() {
                     .user = "1000",
                     .env = {"PATH=/bin", "EMPTY="},
                     .on_build = {"RUN true"},
-                    .layers = {"sha256:0a", "sha256:0b"}}};
+                    .layers = {"sha256:0a", "sha256:0b"},
+                    .stands_in_for = {"${BASE}"}}};
     return plan;
 }
 
