@@ -200,6 +200,21 @@ Status parse_config(std::string_view text, ResolvedImage& image) {
     return {};
 }
 
+std::string write_list(std::string_view media_type, const std::vector<ListEntry>& entries) {
+    Json manifests = Json::array();
+    for (const ListEntry& entry : entries) {
+        Json platform{{"architecture", entry.platform.architecture}, {"os", entry.platform.os}};
+        if (!entry.platform.variant.empty()) {
+            platform["variant"] = entry.platform.variant;
+        }
+        manifests.push_back({{"mediaType", entry.media_type},
+                             {"digest", entry.digest},
+                             {"size", entry.size},
+                             {"platform", std::move(platform)}});
+    }
+    return Json{{"schemaVersion", 2}, {"mediaType", media_type}, {"manifests", std::move(manifests)}}.dump();
+}
+
 Result<Token> parse_token(std::string_view text) {
     TRY_ASSIGN(const Json json, parse_object(text, "the token answer"));
     Token out;

@@ -67,6 +67,16 @@ Result<Document> parse_document(std::string_view text, std::string_view declared
 /// Fills the config members of `image`; platform too.
 Status parse_config(std::string_view text, ResolvedImage& image);
 
+/// One image of a list.
+struct ListEntry {
+    std::string digest;
+    std::string media_type;
+    std::uint64_t size = 0;
+    Platform platform;
+};
+/// An OCI index or Docker's manifest list, by its media type: the same bytes for the same entries.
+std::string write_list(std::string_view media_type, const std::vector<ListEntry>& entries);
+
 struct Token {
     std::string value;
     std::chrono::seconds lifetime{60};

@@ -5,6 +5,7 @@
 #include "http/options.hpp"
 #include "registry/client.hpp"
 #include "registry/layout.hpp"
+#include "registry/tagging.hpp"
 
 #include <algorithm>
 #include <atomic>
@@ -197,13 +198,7 @@ const Error* PushedImage::tag_error() const {
 }
 
 Result<PushedImage> push_layout(const Options& options, const PushRequest& request) {
-    const auto bad_tag = std::ranges::find_if_not(request.tags, is_valid_tag);
-    if (request.tags.empty() || bad_tag != request.tags.end()) {
-        return fail(ErrorClass::usage, code::missing_or_invalid_argument,
-                    request.tags.empty() ? std::string("no tag to push to")
-                                         : "\"" + one_line(*bad_tag, 140) + "\" is not a tag",
-                    "a tag is up to 128 letters, digits, '_', '.' and '-'");
-    }
+    TRY(check_tags(request.tags));
     TRY_ASSIGN(Endpoint endpoint, options.registries.push_endpoint(request.destination.registry,
                                                                    request.destination.repository));
     TRY_ASSIGN(const Layout layout, Layout::open(request.layout));
@@ -248,23 +243,9 @@ Result<PushedImage> push_layout(const Options& options, const PushRequest& reque
     }
     const PlannedManifest& root = plan.manifests.back();
     for (const std::string& tag : request.tags) {
-        auto digest = with_retries<std::string>(options.retry, options.stop, retry_callback, [&] {
-            return repository.put_manifest(tag, root.media_type, root.body);
-        });
-        TagResult tag_result;
-        tag_result.tag = tag;
-        tag_result.pushed = digest.has_value();
-        if (digest) {
-            tag_result.digest = std::move(*digest);
+        TagResult tag_result = put_tag(repository, options, retry_callback, tag, root.media_type, root.body);
+        if (tag_result.pushed) {
             upload.tell(tag, root.body.size(), root.body.size(), PushProgress::State::tagged);
-        } else {
-            tag_result.error = std::move(digest).error();
-            if (tag_result.error.code != code::cancelled && tag_result.error.code != code::deadline &&
-                tag_result.error.code != code::network) {
-                tag_result.error.code = code::tag_issue;
-            }
-            tag_result.error.message =
-                "the image is pushed, its tag " + tag + " is not: " + tag_result.error.message;
         }
         upload.result.tags.push_back(std::move(tag_result));
     }

@@ -75,3 +75,29 @@ TEST_CASE("what a registry says about an error fits on one line") {
     CHECK(error_words(std::string(5000, 'x')).size() < 320);
     CHECK(error_words("\xff\xfe").size() == 6);
 }
+
+TEST_CASE("a list of images is read back as it was written, and is the same each time") {
+    const std::vector<ListEntry> entries{
+        {.digest = digest,
+         .media_type = std::string(media::oci_manifest),
+         .size = 7,
+         .platform = {.os = "linux", .architecture = "arm64", .variant = "v8"}},
+        {.digest = digest,
+         .media_type = std::string(media::docker_manifest),
+         .size = 8,
+         .platform = {.os = "linux", .architecture = "amd64", .variant = ""}}};
+    for (const std::string_view type : {media::oci_index, media::docker_list}) {
+        const std::string text = write_list(type, entries);
+        CHECK(text == write_list(type, entries));
+        const auto document = parse_document(text, "");
+        REQUIRE(document);
+        CHECK(document->is_index);
+        CHECK(document->media_type == type);
+        REQUIRE(document->manifests.size() == 2);
+        CHECK(document->manifests[0].platform == entries[0].platform);
+        CHECK(document->manifests[1].platform == entries[1].platform);
+        CHECK(document->manifests[1].size == 8);
+        CHECK(document->manifests[1].media_type == media::docker_manifest);
+    }
+    CHECK_FALSE(write_list(media::oci_index, entries).contains(R"("variant":"")"));
+}
