@@ -232,6 +232,7 @@ Result<Argv> build(const Global& global, const Build& options) {
         }
         builder.always("--build-context", std::format("{}=docker-image://{}", spelling, reference));
     }
+    builder.pairs("--build-context", options.contexts, false);
     builder.pairs("--build-arg", options.build_args);
     builder.option("--target", options.target);
     builder.pairs("--label", options.labels);

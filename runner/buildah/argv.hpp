@@ -91,6 +91,7 @@ struct Build {
     bool layers = true;
     std::string pull_policy = "never";
     std::vector<BaseContext> bases;
+    Pairs contexts;   ///< further build contexts: name, absolute directory
     Pairs build_args; ///< public: they are seen in argv and in the image's history
     std::string target;
     Pairs labels;

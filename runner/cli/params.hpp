@@ -78,6 +78,7 @@ struct Resolve {
     std::string target;
     std::string platform;
     std::map<std::string, std::string> base_image_overrides;
+    std::map<std::string, std::string> build_contexts; ///< name → directory or docker-image://REF
     bool list_context = false; ///< say every path of the context that the ignore file leaves
     std::string lint = "warn"; ///< off, warn, error
     std::string report;        ///< text, json, sarif: a report instead of frames; empty = none
@@ -98,6 +99,19 @@ struct Build {
     std::vector<std::string> secrets; ///< id=…,src=…
     std::filesystem::path buildah;    ///< program; empty = buildah on PATH
     std::string runner_image; ///< what this runs in, for the line that repeats a failed build; may be empty
+    std::filesystem::path labels_file;
+    std::filesystem::path annotations_file;
+    std::vector<std::string> secrets;              ///< id=…,src=… or id=…,env=…
+    std::map<std::string, std::string> secret_env; ///< id → file
+    std::vector<std::string> ssh;                  ///< [id=]path of a key or of an agent's socket
+    bool squash = false;
+    std::string timestamp; ///< seconds since 1970; empty = SOURCE_DATE_EPOCH, if there is one
+    std::string network;   ///< host, none; empty = as the Dockerfile says
+    bool hermetic = false; ///< the same as network none
+    std::vector<std::string> cache_from;
+    std::vector<std::string> cache_to;
+    Milliseconds cache_ttl{0};     ///< 0 = any age
+    std::filesystem::path buildah; ///< program; empty = buildah on PATH
     Registry registry;
     int retries = 3;
 };
@@ -106,6 +120,16 @@ struct Push {
     std::string image;
     std::vector<std::string> tags;
     bool skip = false;
+    Registry registry;
+    int retries = 3;
+};
+
+/// Several pushed images → one manifest list.
+struct Index {
+    std::string image;
+    std::vector<std::string> from; ///< REF@DIGEST each
+    std::vector<std::string> tags;
+    std::string format = "auto"; ///< auto, oci, docker
     Registry registry;
     int retries = 3;
 };
@@ -140,7 +164,7 @@ struct Help {
 
 struct Invocation {
     Common common;
-    std::variant<Help, Fetch, Resolve, Build, Push, Run, Doctor, Frames, Version> verb;
+    std::variant<Help, Fetch, Resolve, Build, Push, Run, Index, Doctor, Frames, Version> verb;
 };
 
 } // namespace slipway::cli

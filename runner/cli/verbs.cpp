@@ -76,6 +76,8 @@ void bind(OptionTable& table, Resolve& resolve) {
     table.text("platform", resolve.platform, "platform to build for (this machine's)", "OS/ARCH");
     table.pairs("base-image-override", resolve.base_image_overrides,
                 "build on B wherever the Dockerfile says A", "A=B");
+    table.pairs("build-context", resolve.build_contexts,
+                "further build context, by name: a directory or docker-image://REF", "NAME=PATH");
     table.flag("list-context", resolve.list_context, "print every path of the context that is not ignored");
     table.choice("lint", resolve.lint, {"off", "warn", "error"},
                  "checks over the Dockerfile (docs/lint.md): what they find is told, or fails the step");
@@ -91,7 +93,25 @@ void bind(OptionTable& table, Build& build) {
                  "image format; auto keeps what OCI would lose");
     table.pairs("label", build.labels, "image label");
     table.pairs("annotation", build.annotations, "manifest annotation");
-    table.texts("secret", build.secrets, "secret for RUN --mount=type=secret", "id=ID,src=PATH");
+    table.path("labels-file", build.labels_file, "file of NAME=VALUE lines; --label wins over it");
+    table.path("annotations-file", build.annotations_file,
+               "file of NAME=VALUE lines; --annotation wins over it");
+    table.texts("secret", build.secrets,
+                "secret for RUN --mount=type=secret: a file, or env=NAME for a variable of this process",
+                "id=ID,src=PATH");
+    table.pairs("secret-env", build.secret_env,
+                "secret ID as an environment variable would hold it: without the file's line end", "ID=PATH");
+    table.texts("ssh", build.ssh, "key file or agent socket for RUN --mount=type=ssh", "[ID=]PATH");
+    table.flag("squash", build.squash, "the image's own layers as one");
+    table.text("timestamp", build.timestamp,
+               "time of the image and of every file it adds, for reproducible images (SOURCE_DATE_EPOCH)",
+               "SECONDS");
+    table.choice("network", build.network, {"host", "none"},
+                 "network of every RUN, whatever the Dockerfile says; none = --hermetic");
+    table.flag("hermetic", build.hermetic, "no RUN reaches a network; bases and context are still fetched");
+    table.texts("cache-from", build.cache_from, "repository to take cached layers from", "REPOSITORY");
+    table.texts("cache-to", build.cache_to, "repository to keep layers in", "REPOSITORY");
+    table.duration("cache-ttl", build.cache_ttl, "oldest cached layer to take; 0 = any");
     table.path("buildah", build.buildah, "buildah program (buildah on PATH)");
     table.text("runner-image", build.runner_image,
                "image this runs in, for the line that repeats a failed build (localhost/slipway:VERSION)",
@@ -110,13 +130,14 @@ struct Verb {
     std::string_view summary;
 };
 
-constexpr std::array<Verb, 8> verbs{
+constexpr std::array<Verb, 9> verbs{
     {{.name = "fetch",
       .summary = "fetch a git repository, an archive or a lone Dockerfile into a clean tree"},
      {.name = "resolve", .summary = "find and understand the Dockerfile, pin its base images"},
      {.name = "build", .summary = "build the image with an unprivileged buildah"},
      {.name = "push", .summary = "push the built image: blobs, manifest, tags"},
      {.name = "run", .summary = "fetch, resolve, build and push in one process"},
+     {.name = "index", .summary = "join several pushed images, one for each platform, under one name"},
      {.name = "doctor", .summary = "say what this pod allows and what is missing"},
      {.name = "frames", .summary = "render or check a recorded stream of frames"},
      {.name = "version", .summary = "say which version this is"}}};
@@ -299,6 +320,25 @@ Result<Invocation> parse_verb(const Verb& verb, const std::vector<std::string>& 
         }
         return finish(parser, run, missing);
     }
+    if (verb.name == "index") {
+        Index index;
+        parser.common();
+        table.text("image", index.image, "where the list goes: registry/repository[:tag]", "REF");
+        table.texts("from", index.from, "a pushed image to join", "REF@DIGEST");
+        table.texts("tag", index.tags, "further tag in the same repository", "NAME");
+        table.choice("format", index.format, {"auto", "oci", "docker"},
+                     "kind of list; auto: docker where every image is of Docker's format");
+        parser.registry(index.registry);
+        table.number("retries", index.retries, 0, 100, "further tries after a transient failure");
+        TRY(parser.parse(rest, environment));
+        Status missing;
+        if (index.image.empty()) {
+            missing = need("image", "registry/repository[:tag]");
+        } else if (index.from.empty()) {
+            missing = need("from", "registry/repository@sha256:…, once for each image");
+        }
+        return finish(parser, index, missing);
+    }
     if (verb.name == "doctor") {
         Doctor doctor;
         table.path("work", doctor.work, "scratch directory buildah's storage would be in");
@@ -329,7 +369,7 @@ Result<Invocation> parse(const std::vector<std::string>& arguments, const Enviro
         }
     }
     return fail(ErrorClass::usage, code::missing_or_invalid_argument, std::format("'{}' is not a verb", name),
-                "say one of fetch, resolve, build, push, run, doctor, frames, version");
+                "say one of fetch, resolve, build, push, run, index, doctor, frames, version");
 }
 
 } // namespace slipway::cli

@@ -14,9 +14,12 @@
 #include <cstring>
 #include <fcntl.h>
 #include <format>
+#include <net/if.h>
 #include <sched.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -165,6 +168,19 @@ Status die_with(pid_t parent) {
     return {};
 }
 
+Status leave_network() {
+    if (::unshare(CLONE_NEWNET) != 0) {
+        return fail_errno("unshare(CLONE_NEWNET)", errno);
+    }
+    // Best effort: with SYS_ADMIN but without NET_ADMIN (recipe G) the device stays down.
+    const Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    ifreq request{};
+    std::memcpy(request.ifr_name, "lo", 3);
+    request.ifr_flags = IFF_UP;
+    static_cast<void>(::ioctl(socket.get(), SIOCSIFFLAGS, &request));
+    return {};
+}
+
 /// The last steps: what the program itself must be bound by.
 int execute(const Enclosure& enclosure, const std::vector<std::string>& command) {
     if (enclosure.keep_signals) {
@@ -181,7 +197,8 @@ int execute(const Enclosure& enclosure, const std::vector<std::string>& command)
     }
     argv.push_back(nullptr);
     ::execvp(argv[0], argv.data());
-    const std::string line = std::format("slipway: cannot execute {}: {}\n", command.front(), std::strerror(errno));
+    const std::string line =
+        std::format("slipway: cannot execute {}: {}\n", command.front(), std::strerror(errno));
     static_cast<void>(write_all(STDERR_FILENO, line));
     return failed_status;
 }
@@ -290,6 +307,9 @@ std::vector<std::string> prefix(const Enclosure& enclosure) {
     if (enclosure.keep_signals) {
         words.emplace_back("keep-signals");
     }
+    if (enclosure.without_network) {
+        words.emplace_back("without-network");
+    }
     words.emplace_back("--");
     return words;
 }
@@ -321,6 +341,8 @@ Result<Enclosure> parse_prefix(std::span<const std::string> arguments, std::vect
             enclosure.pid_namespace = true;
         } else if (word == "keep-signals") {
             enclosure.keep_signals = true;
+        } else if (word == "without-network") {
+            enclosure.without_network = true;
         } else {
             return fail(ErrorClass::internal, code::internal_error, "the internal call has an unknown word");
         }
@@ -347,6 +369,9 @@ int enter(const std::vector<std::string>& arguments) {
             ::setenv("_CONTAINERS_USERNS_CONFIGURED", "1", 1);
         } else if (::unshare(CLONE_NEWNS) != 0) {
             return fail_errno("unshare(CLONE_NEWNS)", errno);
+        }
+        if (enclosure->without_network) {
+            TRY(leave_network());
         }
         TRY(die_with(parent));
         return furnish(enclosure->furniture, enclosure->pretend);

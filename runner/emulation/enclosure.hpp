@@ -10,10 +10,10 @@
 // kernel has Landlock's scopes (6.12), a domain out of which no signal goes; the filter that pretends
 // (filter.hpp); exec.
 //
-// What it cannot do but must is said on standard error in one line that begins with `complaint`, status 125; that the
-// program cannot be executed, in one that begins with "slipway: cannot execute".
-// With a pid namespace two processes of ours stay: one outside that waits, and the namespace's first, which
-// reaps orphans; stop signals pass both by, and the program's own end, by status or signal, becomes theirs.
+// What it cannot do but must is said on standard error in one line that begins with `complaint`, status 125;
+// that the program cannot be executed, in one that begins with "slipway: cannot execute". With a pid
+// namespace two processes of ours stay: one outside that waits, and the namespace's first, which reaps
+// orphans; stop signals pass both by, and the program's own end, by status or signal, becomes theirs.
 #pragma once
 
 #include "base/result.hpp"
@@ -61,6 +61,9 @@ struct Enclosure {
     bool pretend = false;
     bool pid_namespace = false;
     bool keep_signals = false; ///< Landlock; where the kernel has none, nothing happens
+    /// A network namespace with a loopback device and nothing else. Unix sockets in the file system are no
+    /// network; those of the abstract kind are cut off too.
+    bool without_network = false;
 };
 
 /// What stands before a program and its arguments.

@@ -40,7 +40,8 @@ Result<handoff::Image> build(const cli::Build& params, const handoff::Plan& plan
     TRY_ASSIGN(const registry::Options registry, registry_options(params.registry, params.retries, step));
     shop.environment = child_environment(shop.home, shop.recipe, step.common);
     shop.global.program = params.buildah.empty() ? "buildah" : params.buildah.string();
-    shop.global.wrapper = surroundings(report, shop.recipe, shop.home);
+    shop.enclosure = surroundings(report, shop.recipe, shop.home);
+    shop.global.wrapper = emulation::prefix(shop.enclosure);
     shop.global.root = shop.home.graph_root();
     shop.global.runroot = shop.home.run_root();
     shop.global.short_names = shop.home.short_names();
@@ -56,7 +57,7 @@ Result<handoff::Image> build(const cli::Build& params, const handoff::Plan& plan
         remove_leftovers(shop);
         TRY(foresee_space(shop, plan));
         TRY(bring_bases(shop, plan, registry));
-        TRY_ASSIGN(const std::string id, run_build(shop, plan, docker_format));
+        TRY_ASSIGN(const std::string id, run_build(shop, plan, docker_format, registry));
         return export_image(shop, id, plan, docker_format);
     };
     auto image = work_through();

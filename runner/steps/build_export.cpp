@@ -83,7 +83,7 @@ Result<handoff::Image> export_image(Workshop& shop, const std::string& id, const
                                    .size = image.size,
                                    .layers = image.layers,
                                    .base_images = std::move(bases)});
-    std::size_t inherited = inherited_layers(plan);
+    std::size_t inherited = shop.params.squash ? 0 : inherited_layers(plan);
     for (frames::Layer layer : summary.layers) {
         layer.from = inherited > 0 ? frames::LayerOrigin::base : frames::LayerOrigin::own;
         inherited -= inherited > 0 ? 1 : 0;

@@ -47,7 +47,8 @@ Error explain_failure(Workshop& shop, const handoff::Plan& plan, Error error) {
         error = std::move(memory);
     }
     Circumstances known = shop.step.circumstances();
-    // Looked at now and then, the container may have held more in between; what its largest process did is exact.
+    // Looked at now and then, the container may have held more in between; what its largest process did is
+    // exact.
     if (const std::uint64_t peak = std::max(found.peak_memory, known.peak_memory.value_or(0)); peak > 0) {
         known.peak_memory = peak;
     }

@@ -1,6 +1,7 @@
 #include "base/file.hpp"
 #include "base/log.hpp"
-#include "emulation/enclosure.hpp"
+#include "steps/build_cache.hpp"
+#include "steps/build_inputs.hpp"
 #include "steps/buildah_frames.hpp"
 #include "steps/workshop.hpp"
 
@@ -13,73 +14,31 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// id=ID,src=PATH: the file's content is registered, so that a RUN that prints it prints ***.
-Result<buildah::SecretFile> secret_file(const std::string& text, Step& step) {
-    buildah::SecretFile secret;
-    for (std::size_t begin = 0; begin <= text.size();) {
-        const std::size_t end = std::min(text.find(',', begin), text.size());
-        const std::string_view part = std::string_view(text).substr(begin, end - begin);
-        begin = end + 1;
-        if (part.starts_with("id=")) {
-            secret.id = part.substr(3);
-        } else if (part.starts_with("src=")) {
-            secret.source = part.substr(4);
-        } else if (part.starts_with("source=")) {
-            secret.source = part.substr(7);
-        } else if (part != "type=file") {
-            secret.id.clear();
-            break;
-        }
+/// A build without a network fails in ways of its own.
+void explain_no_network(Error& error) {
+    if (error.cause.contains("CLONE_NEWNET")) {
+        error.message = "this pod allows no network namespace, so a build without a network is impossible";
+        error.hint = "build without --hermetic, or let the pod make user and network namespaces";
+    } else if (error.code == code::build_error) {
+        error.hint += std::string(error.hint.empty() ? "" : "; ") + "this build has no network (--hermetic)";
     }
-    if (secret.id.empty() || secret.source.empty()) {
-        return fail(ErrorClass::usage, code::missing_or_invalid_argument, "--secret: expected id=ID,src=PATH",
-                    "name the secret and the file that holds it");
-    }
-    TRY_ASSIGN(const std::string content, read_file(secret.source, 1U << 20U));
-    step.secrets({content});
-    return secret;
-}
-
-Result<buildah::Build> build_options(Workshop& shop, const handoff::Plan& plan, bool docker_format) {
-    const cli::Build& params = shop.params;
-    buildah::Build options;
-    options.dockerfile = fs::path(plan.source) / plan.dockerfile;
-    options.context = (fs::path(plan.source) / plan.context).lexically_normal();
-    options.isolation = shop.recipe.isolation;
-    options.layers = false; // nothing of this storage outlives the step: intermediate images would only cost
-    options.build_args = {plan.build_args.begin(), plan.build_args.end()};
-    options.target = plan.target;
-    options.labels = {params.labels.begin(), params.labels.end()};
-    options.annotations = {params.annotations.begin(), params.annotations.end()};
-    for (const std::string& secret : params.secrets) {
-        TRY_ASSIGN(auto file, secret_file(secret, shop.step));
-        options.secrets.push_back(std::move(file));
-    }
-    options.platform = plan.platform;
-    options.format = docker_format ? "docker" : "oci";
-    options.iidfile = shop.home.tmp() / "iid";
-    options.access = shop.access;
-    options.network = "host"; // the pod's own network is the isolation a pod has
-    options.runtime = shop.recipe.runtime;
-    options.drop_capabilities = shop.recipe.drop_capabilities;
-    options.ulimits = shop.recipe.ulimits;
-    if (shop.recipe.name == "C") {
-        // apt changes its user for downloads and believes only what getuid() then says.
-        options.run_environment = {{"APT_CONFIG", std::string(emulation::apt_configuration)}};
-        if (shop.recipe.isolation == "oci") {
-            // A /dev of its own: a place that is not in the image, so nothing of this stays there.
-            options.volumes = {std::format("{0}:{0}:ro", emulation::shown_directory)};
-        }
-    }
-    return options;
 }
 
 } // namespace
 
-Result<std::string> run_build(Workshop& shop, const handoff::Plan& plan, bool docker_format) {
+Result<std::string> run_build(Workshop& shop, const handoff::Plan& plan, bool docker_format,
+                              const registry::Options& registry) {
     Step& step = shop.step;
-    TRY_ASSIGN(const buildah::Build options, build_options(shop, plan, docker_format));
-    TRY_ASSIGN(auto argv, buildah::build(shop.global, options));
+    TRY_ASSIGN(buildah::Build options, build_options(shop, plan, docker_format));
+    TRY_ASSIGN(const bool no_network, runs_without_network(shop.params, plan, step));
+    TRY(use_cache(shop, registry, no_network, options));
+    buildah::Global global = shop.global;
+    if (no_network) {
+        emulation::Enclosure enclosure = shop.enclosure;
+        enclosure.without_network = true;
+        global.wrapper = emulation::prefix(enclosure);
+    }
+    TRY_ASSIGN(auto argv, buildah::build(global, options));
     log::debug(process::quote(argv));
     step.phase(frames::PhaseName::building);
     // The runtime of OCI isolation relays a RUN's output through buildah itself: no telling writers apart.
@@ -115,6 +74,13 @@ Result<std::string> run_build(Workshop& shop, const handoff::Plan& plan, bool do
     shop.child = 0;
     build_frames.finish(exit.success());
     tell_timing(step, "buildah build", exit.usage);
+    if (options.layers) {
+        step.stream.emit(frames::Progress{.what = "cache",
+                                          .id = "commands",
+                                          .current = static_cast<std::uint64_t>(build_frames.cached()),
+                                          .total = plan.commands.size(),
+                                          .unit = frames::Unit::commands});
+    }
     if (exit.success()) {
         TRY_ASSIGN(std::string id, read_file(options.iidfile, 1024));
         return id.substr(0, id.find_last_not_of(" \n") + 1);
@@ -125,6 +91,12 @@ Result<std::string> run_build(Workshop& shop, const handoff::Plan& plan, bool do
     shop.watch.look_at_disk();
     const pod::Findings found = shop.watch.findings();
     buildah::Ending how = ending(buildah::Verb::build, exit, build_frames.interpreter());
+    if (!shop.cache_failed && failed_for_cache(how) && !step.stop.requested()) {
+        step.warn("cannotpullforcache", "the layer cache broke the build: building again without it",
+                  "the lines before say what the cache's registry answered");
+        shop.cache_failed = true;
+        return run_build(shop, plan, docker_format, registry);
+    }
     how.output = build_frames.last_lines();
     how.oom_killed = found.oom_kills > 0;
     Error error = buildah::classify_failure(how);
@@ -134,6 +106,9 @@ Result<std::string> run_build(Workshop& shop, const handoff::Plan& plan, bool do
         error.code = code::out_of_disk;
         error.message = "the build's volume is full: " + error.message;
         error.hint = "give the work volume more space";
+    }
+    if (no_network) {
+        explain_no_network(error);
     }
     if (const handoff::PlannedCommand* command = build_frames.current(); command != nullptr && !error.where) {
         error.where =

@@ -61,7 +61,8 @@ void BuildFrames::remember(std::string_view text) {
     for (text.remove_prefix(begin); !text.empty();) {
         std::string_view line = text.substr(0, text.find('\n'));
         text.remove_prefix(std::min(line.size() + 1, text.size()));
-        line = line.substr(0, line.find("subprocess exited ")); // buildah's helper, also behind an unfinished line
+        line = line.substr(
+            0, line.find("subprocess exited ")); // buildah's helper, also behind an unfinished line
         if (line.empty()) {
             continue;
         }
@@ -116,6 +117,7 @@ void BuildFrames::finish_current(frames::CommandState state) {
     }
     const auto took = std::chrono::duration_cast<Milliseconds>(step_.clock.steady() - started_);
     const bool cached = cached_ && state == frames::CommandState::done;
+    cached_total_ += cached ? 1 : 0;
     emit(cached ? frames::CommandState::cached : state, cached ? std::nullopt : std::optional(took));
     running_ = false;
     last_took_ = took;

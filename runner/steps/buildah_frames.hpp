@@ -34,6 +34,8 @@ class BuildFrames {
     }
     /// How long the command that ended last had run.
     [[nodiscard]] std::optional<Milliseconds> last_took() const noexcept { return last_took_; }
+    /// How many commands came from a cache.
+    [[nodiscard]] int cached() const noexcept { return cached_total_; }
     [[nodiscard]] const buildah::Interpreter& interpreter() const noexcept { return interpreter_; }
 
   private:
@@ -57,6 +59,7 @@ class BuildFrames {
     bool cached_ = false;
     std::deque<std::string> last_lines_;
     std::optional<Milliseconds> last_took_;
+    int cached_total_ = 0;
     std::chrono::steady_clock::time_point started_;
 };
 

@@ -1,6 +1,5 @@
 #include "steps/enclosure.hpp"
 
-#include "emulation/enclosure.hpp"
 #include "pod/trials.hpp"
 
 namespace slipway::steps {
@@ -17,8 +16,8 @@ std::vector<emulation::MapLine> lines(const std::vector<pod::IdRange>& ranges) {
 
 } // namespace
 
-std::vector<std::string> surroundings(const pod::Report& report, const pod::Recipe& recipe,
-                                      const pod::Home& home) {
+emulation::Enclosure surroundings(const pod::Report& report, const pod::Recipe& recipe,
+                                  const pod::Home& home) {
     emulation::Enclosure enclosure{.map_by = emulation::MapBy::nobody,
                                    .uid_map = {},
                                    .gid_map = {},
@@ -41,7 +40,7 @@ std::vector<std::string> surroundings(const pod::Report& report, const pod::Reci
         enclosure.uid_map = lines(pod::newidmap_ranges(report.uid, report.subordinate_uids));
         enclosure.gid_map = lines(pod::newidmap_ranges(report.gid, report.subordinate_gids));
     }
-    return emulation::prefix(enclosure);
+    return enclosure;
 }
 
 } // namespace slipway::steps

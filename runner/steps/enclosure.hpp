@@ -1,17 +1,14 @@
 // Which surroundings a recipe's buildah is given (emulation/enclosure.hpp).
 #pragma once
 
+#include "emulation/enclosure.hpp"
 #include "pod/home.hpp"
 #include "pod/probe.hpp"
 #include "pod/recipe.hpp"
 
-#include <string>
-#include <vector>
-
 namespace slipway::steps {
 
-/// The words before buildah's own command line; empty = it makes its namespaces itself.
-std::vector<std::string> surroundings(const pod::Report& report, const pod::Recipe& recipe,
-                                      const pod::Home& home);
+emulation::Enclosure surroundings(const pod::Report& report, const pod::Recipe& recipe,
+                                  const pod::Home& home);
 
 } // namespace slipway::steps

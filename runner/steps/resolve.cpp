@@ -6,6 +6,7 @@
 #include "handoff/files.hpp"
 #include "registry/reference.hpp"
 #include "steps/access.hpp"
+#include "steps/pair_file.hpp"
 #include "steps/resolve_parts.hpp"
 #include "steps/resolve_report.hpp"
 #include "steps/steps.hpp"
@@ -19,38 +20,6 @@ namespace slipway::steps {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// NAME=VALUE lines; blank lines and lines that begin with # are passed over.
-Result<std::map<std::string, std::string>> build_args(const cli::Resolve& params) {
-    std::map<std::string, std::string> args;
-    if (!params.build_args_file.empty()) {
-        TRY_ASSIGN(const std::string content, read_file(params.build_args_file, 1U << 20U));
-        int number = 0;
-        for (std::size_t begin = 0; begin < content.size();) {
-            const std::size_t end = std::min(content.find('\n', begin), content.size());
-            std::string line = content.substr(begin, end - begin);
-            begin = end + 1;
-            ++number;
-            if (line.ends_with('\r')) {
-                line.pop_back();
-            }
-            if (line.empty() || line.starts_with('#')) {
-                continue;
-            }
-            const auto at = line.find('=');
-            if (at == 0 || at == std::string::npos) {
-                return fail(ErrorClass::usage, code::missing_or_invalid_argument,
-                            std::format("{}:{}: not NAME=VALUE", params.build_args_file.string(), number),
-                            "one NAME=VALUE a line; # begins a comment");
-            }
-            args.insert_or_assign(line.substr(0, at), line.substr(at + 1));
-        }
-    }
-    for (const auto& [name, value] : params.build_args) {
-        args.insert_or_assign(name, value);
-    }
-    return args;
-}
 
 std::string host_platform() {
 #if defined(__x86_64__)
@@ -91,7 +60,8 @@ void describe(const dockerfile::BuildPlan& parsed, handoff::Plan& plan) {
                                      .position = command.position,
                                      .line = command.line,
                                      .keyword = command.keyword,
-                                     .text = command.text});
+                                     .text = command.text,
+                                     .network = command.network});
         }
     }
     std::ranges::sort(plan.commands, {}, &handoff::PlannedCommand::n);
@@ -100,7 +70,7 @@ void describe(const dockerfile::BuildPlan& parsed, handoff::Plan& plan) {
 
 /// One base image pinned; errors point at its first use.
 Result<handoff::BaseImage> pin(const dockerfile::Dockerfile& file, const dockerfile::ExternalImage& image,
-                               const cli::Resolve& params, const std::string& platform,
+                               const NamedContexts& named, const std::string& platform,
                                const registry::Options& options, Step& step) {
     const int line = image.uses.empty() ? 0 : image.uses.front().line;
     const auto place = [&](Error error) {
@@ -111,14 +81,9 @@ Result<handoff::BaseImage> pin(const dockerfile::Dockerfile& file, const dockerf
         error.where = file.where(line);
         return error;
     };
-    const auto override = params.base_image_overrides.find(image.spelling);
-    if (override != params.base_image_overrides.end() && image.spelling.contains('@')) {
-        return fail(ErrorClass::usage, code::missing_or_invalid_argument,
-                    std::format("--base-image-override: {} is named by its digest", image.spelling),
-                    "only a base named by a tag can be replaced");
-    }
-    const std::string& wanted =
-        override == params.base_image_overrides.end() ? image.spelling : override->second;
+    const auto override = named.images.find(image.spelling);
+    const bool replaced = override != named.images.end();
+    const std::string& wanted = replaced ? override->second : image.spelling;
     auto resolved =
         registry::resolve_name(options, wanted, image.platform.empty() ? platform : image.platform);
     if (!resolved) {
@@ -127,7 +92,7 @@ Result<handoff::BaseImage> pin(const dockerfile::Dockerfile& file, const dockerf
     const registry::Reference& reference = resolved->reference;
     // The name buildah looks for where the Dockerfile writes this spelling.
     registry::Reference name = reference;
-    if (&wanted != &image.spelling) {
+    if (replaced) {
         auto meanings = options.registries.meanings(image.spelling);
         if (!meanings) {
             return fail(place(meanings.error()));
@@ -158,6 +123,14 @@ Result<handoff::BaseImage> pin(const dockerfile::Dockerfile& file, const dockerf
     for (const auto& [variable, value] : resolved->env) {
         env.push_back(variable + "=" + value);
     }
+    std::set<std::string> stands_in_for;
+    if (replaced && image.spelling.contains('@')) {
+        // buildah compares FROM as it is written, --from as it reads once its variables are filled in.
+        stands_in_for.insert(image.spelling);
+        for (const dockerfile::ImageUse& use : image.uses) {
+            stands_in_for.insert(use.written);
+        }
+    }
     return handoff::BaseImage{.spelling = image.spelling,
                               // A digest the author wrote is what buildah will look for.
                               .pinned = reference.with_digest(
@@ -174,7 +147,8 @@ Result<handoff::BaseImage> pin(const dockerfile::Dockerfile& file, const dockerf
                               .user = resolved->user,
                               .env = std::move(env),
                               .on_build = resolved->on_build,
-                              .layers = std::move(layers)};
+                              .layers = std::move(layers),
+                              .stands_in_for = {stands_in_for.begin(), stands_in_for.end()}};
 }
 
 std::string digests_result(const std::vector<handoff::BaseImage>& images) {
@@ -206,13 +180,19 @@ Result<handoff::Plan> resolve(const cli::Resolve& params, const handoff::Source&
     TRY_ASSIGN(const FoundDockerfile found, find_dockerfile(tree, params.dockerfile, warnings));
     TRY_ASSIGN(const dockerfile::Dockerfile file, dockerfile::parse(found.content, found.path));
 
-    TRY_ASSIGN(auto args, build_args(params));
+    TRY_ASSIGN(auto args, pairs_over_file(params.build_args_file, params.build_args));
+    TRY_ASSIGN(const NamedContexts named, named_contexts(params, tree));
+    std::set<std::string, std::less<>> directories;
+    for (const auto& [name, directory] : named.directories) {
+        directories.insert(name);
+    }
     const std::string platform = params.platform.empty() ? host_platform() : params.platform;
     auto planned = dockerfile::plan(file, {.build_args = {args.begin(), args.end()},
                                            .target = params.target,
                                            .platform = platform,
                                            .build_platform = host_platform(),
-                                           .predefined = predefined_args()});
+                                           .predefined = predefined_args(),
+                                           .contexts = std::move(directories)});
     const lint::Options checks{.build_args = args};
     TRY(tell_findings(params.lint, file, planned ? &*planned : nullptr, checks, step, findings));
     TRY_ASSIGN(const dockerfile::BuildPlan parsed, std::move(planned));
@@ -225,7 +205,9 @@ Result<handoff::Plan> resolve(const cli::Resolve& params, const handoff::Source&
              .hint = warning.hint});
     }
 
+    TRY(check_named_contexts(named, parsed, warnings));
     describe(parsed, plan);
+    plan.contexts = named.directories;
     plan.source = fs::absolute(root).lexically_normal().string();
     plan.context = tree.context;
     plan.dockerfile = found.path;
@@ -241,7 +223,7 @@ Result<handoff::Plan> resolve(const cli::Resolve& params, const handoff::Source&
         TRY_ASSIGN(const registry::Options options, registry_options(params.registry, params.retries, step));
         std::uint64_t done = 0;
         for (const dockerfile::ExternalImage& image : parsed.images) {
-            TRY_ASSIGN(auto pinned, pin(file, image, params, platform, options, step));
+            TRY_ASSIGN(auto pinned, pin(file, image, named, platform, options, step));
             for (const handoff::BaseImage& other : plan.images) {
                 if (other.spelling == pinned.spelling && other.pinned != pinned.pinned) {
                     Error error = make_error(ErrorClass::build, code::dockerfile_issue,

@@ -2,12 +2,16 @@
 #pragma once
 
 #include "base/fd.hpp"
+#include "base/file.hpp"
+#include "cli/params.hpp"
 #include "dockerfile/parse.hpp"
 #include "dockerfile/plan.hpp"
 #include "handoff/values.hpp"
 #include "steps/step.hpp"
 
 #include <filesystem>
+#include <map>
+#include <set>
 #include <string>
 
 namespace slipway::steps {
@@ -43,6 +47,19 @@ class Warnings {
 /// context (as Quay does). By default the context's Dockerfile, else its Containerfile. It may lie outside
 /// the context, never outside the source.
 Result<FoundDockerfile> find_dockerfile(const SourceTree& tree, const std::string& wish, Warnings& warnings);
+
+/// --build-context and --base-image-override, told apart.
+struct NamedContexts {
+    std::map<std::string, std::string> directories; ///< name → absolute path
+    std::map<std::string, std::string> images;      ///< what the Dockerfile names → what is built on
+    std::set<std::string, std::less<>> image_names; ///< those of `images` that are contexts
+};
+
+/// Archives and repositories by URL are refused: they are `fetch`'s. Errors: usage.
+Result<NamedContexts> named_contexts(const cli::Resolve& params, const SourceTree& tree);
+/// No stage may bear the name of an image's context; a context nobody uses is a warning.
+Status check_named_contexts(const NamedContexts& named, const dockerfile::BuildPlan& parsed,
+                            Warnings& warnings);
 
 /// Finds the ignore file, walks the context and looks for the sources of COPY, ADD and bind mounts; fills in
 /// what `plan` says about the context. A source that the build would certainly not find is an error: class

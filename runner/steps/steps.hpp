@@ -32,4 +32,8 @@ Result<handoff::Image> build(const cli::Build& params, const handoff::Plan& plan
 /// Results: IMAGE_URL, IMAGE_DIGEST, IMAGE_REF, IMAGES.
 Result<handoff::Pushed> push(const cli::Push& params, const handoff::Image& image, Step& step);
 
+/// Images of several platforms, pushed before, under one name: an OCI index or Docker's manifest list.
+/// Results: IMAGE_URL, IMAGE_DIGEST, IMAGE_REF, IMAGES.
+Status index(const cli::Index& params, Step& step);
+
 } // namespace slipway::steps

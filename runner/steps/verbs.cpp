@@ -82,6 +82,9 @@ class Runner {
             return keep(pushed_, push(params, *image_, step));
         });
     }
+    int operator()(const cli::Index& params) {
+        return step("index", [&](Step& step) -> Status { return index(params, step); });
+    }
     int operator()(const cli::Run& params) {
         for (const auto& one : {std::function<int()>([&] { return (*this)(params.fetch); }),
                                 std::function<int()>([&] { return (*this)(params.resolve); }),
@@ -170,7 +173,8 @@ int report(const Error& error) {
 
 int refuse(std::string_view verb, const Error& error) {
     const std::string_view step = verb == "run" ? "fetch" : verb;
-    const bool is_step = step == "fetch" || step == "resolve" || step == "build" || step == "push";
+    const bool is_step =
+        step == "fetch" || step == "resolve" || step == "build" || step == "push" || step == "index";
     if (is_step && ::isatty(STDOUT_FILENO) == 0) {
         const SystemClock clock;
         frames::FdOutput output(STDOUT_FILENO);
@@ -208,6 +212,7 @@ int run_verb(const cli::Invocation& invocation, const StopToken& stop) {
                    },
                    [&](const cli::Build& build) { return run_steps("build", invocation, build, stop); },
                    [&](const cli::Push& push) { return run_steps("push", invocation, push, stop); },
+                   [&](const cli::Index& index) { return run_steps("index", invocation, index, stop); },
                    [&](const cli::Run& run) { return run_steps("run", invocation, run, stop); }},
         invocation.verb);
 }

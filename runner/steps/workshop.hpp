@@ -4,6 +4,7 @@
 #include "buildah/argv.hpp"
 #include "buildah/lines.hpp"
 #include "cli/params.hpp"
+#include "emulation/enclosure.hpp"
 #include "handoff/values.hpp"
 #include "pod/home.hpp"
 #include "pod/recipe.hpp"
@@ -29,11 +30,13 @@ struct Workshop {
     pod::Recipe recipe;
     pod::Home home;
     buildah::Global global;
+    emulation::Enclosure enclosure; ///< what global.wrapper makes
     buildah::Access access;
     std::vector<std::string> environment;
     pod::Sampler sampler;
     std::atomic<pid_t> child = 0;
-    pod::Watch watch; ///< last: looks at the others from its own thread
+    bool cache_failed = false; ///< the layer cache broke a build: the next one does without
+    pod::Watch watch;          ///< last: looks at the others from its own thread
 
     Workshop(Step& for_step, const cli::Build& options, pod::Recipe chosen, pod::Home scratch)
         : step(for_step), params(options), recipe(std::move(chosen)), home(std::move(scratch)),
@@ -77,7 +80,8 @@ void clean_up(Workshop& shop);
 /// Every base image of the plan by digest, under the Dockerfile's own names (build_bases.cpp).
 Status bring_bases(Workshop& shop, const handoff::Plan& plan, const registry::Options& registry);
 /// Runs the build proper; the id of the built image (build_run.cpp).
-Result<std::string> run_build(Workshop& shop, const handoff::Plan& plan, bool docker_format);
+Result<std::string> run_build(Workshop& shop, const handoff::Plan& plan, bool docker_format,
+                              const registry::Options& registry);
 /// The image out of buildah's storage, compressed once, where push will find it (build_export.cpp).
 Result<handoff::Image> export_image(Workshop& shop, const std::string& id, const handoff::Plan& plan,
                                     bool docker_format);

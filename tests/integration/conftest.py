@@ -327,6 +327,13 @@ def base(registry):
     return f"{registry.address}/base/small:1"
 
 
+@pytest.fixture(scope="session")
+def networked_base(registry):
+    """The same with programs that reach a network: bash (/dev/tcp) and ssh."""
+    registry.put_image("base/networked", "1", *servers.image.layer(("bash", "ssh")), servers.image.CONFIG)
+    return f"{registry.address}/base/networked:1"
+
+
 @pytest.fixture
 def relay(registry):
     """`registry` by another address, which can be told to misbehave: see servers.Relay."""

@@ -34,7 +34,7 @@ def helped(slipway):
     return ask
 
 
-@pytest.mark.parametrize("verb", STEPS)
+@pytest.mark.parametrize("verb", [*STEPS, "index"])
 def test_the_page_names_every_option_of_a_step(helped, verb):
     assert set(documented("Options of every step")) | set(documented(verb)) == set(helped(verb)) - {"help"}
 
@@ -53,7 +53,7 @@ def test_the_page_names_the_options_of_the_other_verbs(helped, verb, words):
         assert f"--{option}" in said, option
 
 
-@pytest.mark.parametrize("verb", [*STEPS, "run"])
+@pytest.mark.parametrize("verb", [*STEPS, "run", "index"])
 def test_help_has_default_and_environment_for_every_option(helped, verb):
     for option, paragraph in helped(verb).items():
         if option != "help":

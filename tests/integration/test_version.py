@@ -16,7 +16,7 @@ def test_version_names_program_and_protocol(slipway):
 
 
 def test_help_is_there_for_every_verb(slipway):
-    for verb in ("fetch", "resolve", "build", "push", "run", "doctor", "frames", "version"):
+    for verb in ("fetch", "resolve", "build", "push", "run", "index", "doctor", "frames", "version"):
         done = slipway.plain(verb, "--help")
         assert done.exit == 0, (verb, done.err)
         assert b"--" in done.out, verb

@@ -20,9 +20,12 @@ def _libraries(program):
     return re.findall(r"(?:=> )?(/\S+) \(0x", said)
 
 
-def layer():
-    """One layer as (compressed bytes, uncompressed bytes), the same on every call on one machine."""
-    files = {"bin/sh": "/bin/dash", **{f"bin/{name}": f"/usr/bin/{name}" for name in PROGRAMS}}
+def layer(more=()):
+    """One layer as (compressed bytes, uncompressed bytes), the same on every call on one machine.
+
+    `more`: names of further programs of this machine.
+    """
+    files = {"bin/sh": "/bin/dash", **{f"bin/{name}": f"/usr/bin/{name}" for name in (*PROGRAMS, *more)}}
     for program in list(files.values()):
         for library in _libraries(program):
             files[library.lstrip("/")] = library

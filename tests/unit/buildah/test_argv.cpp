@@ -42,6 +42,7 @@ TEST_CASE("the plain build command line is exactly this") {
 TEST_CASE("every option of a build reaches the command line") {
     Build options = minimal();
     options.bases = {{"debian:${V}", "docker.io/library/debian@" + std::string(digest)}};
+    options.contexts = {{"docs", "/src/a b=c"}};
     options.build_args = {{"A", "x y=z"}, {"EMPTY", ""}};
     options.target = "app";
     options.labels = {{"l", "--not-an-option"}};
@@ -63,7 +64,8 @@ TEST_CASE("every option of a build reaches the command line") {
     options.access.tls_verify = false;
     const auto argv = build(global(), options);
     REQUIRE(argv);
-    for (const char* word : {"--build-arg=A=x y=z",
+    for (const char* word : {"--build-context=docs=/src/a b=c",
+                             "--build-arg=A=x y=z",
                              "--build-arg=EMPTY=",
                              "--target=app",
                              "--label=l=--not-an-option",

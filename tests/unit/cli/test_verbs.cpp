@@ -134,3 +134,47 @@ TEST_CASE("frames takes a file after its action") {
     CHECK(parse<cli::Frames>({"frames", "render"}).file == "-");
     CHECK(parse<cli::Frames>({"frames", "render", "--", "-odd-name"}).file == "-odd-name");
 }
+
+TEST_CASE("what a build is given reaches it, by run as well") {
+    const std::vector<std::string> options{"--secret-env=token=/s/token",
+                                           "--ssh=/s/key",
+                                           "--ssh=deploy=/s/other",
+                                           "--squash",
+                                           "--timestamp=0",
+                                           "--network=none",
+                                           "--cache-from=r/a",
+                                           "--cache-from=",
+                                           "--cache-to=r/b",
+                                           "--cache-ttl=24h",
+                                           "--labels-file=/s/labels",
+                                           "--annotations-file=/s/notes"};
+    std::vector<std::string> one{"build"};
+    std::vector<std::string> all{"run", "--url=u", "--skip", "--build-context=docs=d"};
+    one.insert(one.end(), options.begin(), options.end());
+    all.insert(all.end(), options.begin(), options.end());
+    const auto run = parse<cli::Run>(all);
+    CHECK(run.resolve.build_contexts == std::map<std::string, std::string>{{"docs", "d"}});
+    for (const cli::Build& build : {parse<cli::Build>(one), run.build}) {
+        CHECK(build.secret_env == std::map<std::string, std::string>{{"token", "/s/token"}});
+        CHECK(build.ssh == std::vector<std::string>{"/s/key", "deploy=/s/other"});
+        CHECK(build.squash);
+        CHECK(build.timestamp == "0");
+        CHECK(build.network == "none");
+        CHECK_FALSE(build.hermetic);
+        CHECK(build.cache_from == std::vector<std::string>{"r/a"});
+        CHECK(build.cache_to == std::vector<std::string>{"r/b"});
+        CHECK(build.cache_ttl == 24h);
+        CHECK(build.labels_file == "/s/labels");
+        CHECK(build.annotations_file == "/s/notes");
+    }
+}
+
+TEST_CASE("index wants a name and images to put under it") {
+    const auto index =
+        parse<cli::Index>({"index", "--image=r/a:1", "--from=r/a@x", "--from=r/a@y", "--tag=2"});
+    CHECK(index.from == std::vector<std::string>{"r/a@x", "r/a@y"});
+    CHECK(index.tags == std::vector<std::string>{"2"});
+    CHECK(index.format == "auto");
+    CHECK(refused({"index", "--from=r/a@x"}).message.contains("--image"));
+    CHECK(refused({"index", "--image=r/a"}).message.contains("--from"));
+}

@@ -1,0 +1,21 @@
+// A file of NAME=VALUE lines, as --build-args-file, --labels-file and --annotations-file take it.
+#pragma once
+
+#include "base/result.hpp"
+
+#include <filesystem>
+#include <map>
+#include <string>
+
+namespace slipway::steps {
+
+/// A value is all that follows the first '=', quotes and blanks included; the later of two lines wins. Empty
+/// lines and lines that begin with # are passed over; CR LF ends a line as LF does. At most 1 MiB. Error:
+/// class usage, with file and line.
+Result<std::map<std::string, std::string>> read_pair_file(const std::filesystem::path& path);
+
+/// The pairs of `path` (empty = none), and over them those of `more`.
+Result<std::map<std::string, std::string>> pairs_over_file(const std::filesystem::path& path,
+                                                           const std::map<std::string, std::string>& more);
+
+} // namespace slipway::steps
