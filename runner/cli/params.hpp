@@ -93,11 +93,9 @@ struct Build {
     std::string recipe = "auto";
     std::string storage = "auto";
     std::string isolation = "auto"; ///< auto, chroot, oci
-    std::string format = "auto"; ///< auto, oci, docker
+    std::string format = "auto";    ///< auto, oci, docker
     std::map<std::string, std::string> labels;
     std::map<std::string, std::string> annotations;
-    std::vector<std::string> secrets; ///< id=…,src=…
-    std::filesystem::path buildah;    ///< program; empty = buildah on PATH
     std::string runner_image; ///< what this runs in, for the line that repeats a failed build; may be empty
     std::filesystem::path labels_file;
     std::filesystem::path annotations_file;

@@ -88,7 +88,8 @@ void bind(OptionTable& table, Build& build) {
     table.choice("recipe", build.recipe, {"auto", "A", "A-userns", "B", "C", "G"},
                  "how to build in this pod (docs/pods.md)");
     table.choice("storage", build.storage, {"auto", "overlay", "fuse-overlayfs", "vfs"}, "storage driver");
-    table.choice("isolation", build.isolation, {"auto", "chroot", "oci"}, "how a RUN is kept apart (docs/pods.md)");
+    table.choice("isolation", build.isolation, {"auto", "chroot", "oci"},
+                 "how a RUN is kept apart (docs/pods.md)");
     table.choice("format", build.format, {"auto", "oci", "docker"},
                  "image format; auto keeps what OCI would lose");
     table.pairs("label", build.labels, "image label");
