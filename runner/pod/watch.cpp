@@ -101,6 +101,10 @@ void Watch::work() {
 
 milliseconds Watch::look() {
     const CgroupMemory memory = sampler_.sample_cgroup();
+    {
+        const std::lock_guard lock(mutex_);
+        findings_.peak_memory = std::max(findings_.peak_memory, memory.unreclaimable.value_or(0));
+    }
     if (about_to_be_killed(memory)) {
         end_for_memory(memory);
     }
@@ -120,10 +124,6 @@ milliseconds Watch::look() {
 
 void Watch::look_at_memory(const CgroupMemory& memory) {
     const std::uint64_t kills = sampler_.oom_kills_since_start();
-    {
-        const std::lock_guard lock(mutex_);
-        findings_.peak_memory = std::max(findings_.peak_memory, memory.unreclaimable.value_or(0));
-    }
     if (kills > kills_told_) {
         kills_told_ = kills;
         on_advice_({"memorykill", "the kernel killed a process of this container for want of memory",
