@@ -115,7 +115,8 @@ struct Build {
     /// Capabilities a RUN shall not have, e.g. those this pod lacks (buildah fails to set them otherwise).
     std::vector<std::string> drop_capabilities;
     std::vector<std::string> ulimits; ///< "nofile=1024:4096"
-    /// Set for every RUN and taken out of the image again. One more step (ENV) after each FROM for all of them.
+    /// Set for every RUN and taken out of the image again. One more step (ENV) after each FROM for all of
+    /// them.
     Pairs run_environment;
     std::string runtime;              ///< with OCI isolation; empty = buildah's own choice
     std::vector<std::string> volumes; ///< "source:target:ro", seen by every RUN

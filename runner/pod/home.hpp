@@ -1,9 +1,9 @@
 // A scratch home for buildah: every directory it writes to, below one of our own, so that a read-only root
 // file system and a user without a passwd entry are no obstacle to pull and push.
 //
-// buildah's chroot helper forgets this environment: what it wants besides (a home with .config by the passwd file, a
-// writable /tmp, a root file system it may remount) is seen to by the enclosure buildah runs in (emulation/), for which
-// `room` is kept empty.
+// buildah's chroot helper forgets this environment: what it wants besides (a home with .config by the passwd
+// file, a writable /tmp, a root file system it may remount) is seen to by the enclosure buildah runs in
+// (emulation/), for which `room` is kept empty.
 //
 // buildah 1.39 refuses every command when it finds no `netavark`, even where no network is ever made (chroot
 // isolation): `helpers/netavark` is a stand-in, found only after the system's own directories.
