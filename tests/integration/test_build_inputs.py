@@ -17,7 +17,7 @@ def pushed(slipway, built, registry, request):
 
     def make(dockerfile, files=None, *options, **more):
         name = f"inputs/{abs(hash(request.node.name)) % 10 ** 8}"
-        built(dockerfile, files, *options, **more).succeeded()
+        built(dockerfile, files, *options, **{"seconds": 180, **more}).succeeded()
         slipway("push", f"--image={registry.address}/{name}:1", "--tls-verify=false").succeeded()
         return name
 
@@ -82,7 +82,7 @@ def test_secrets_are_masked_wherever_they_come_from(built, tmp_path):
     (tmp_path / "file").write_text("hush of the file\n")
     (tmp_path / "line").write_text("hush of the line\n")
     done = built(SECRETS, None, f"--secret=id=file,src={tmp_path / 'file'}", f"--secret-env=line={tmp_path / 'line'}",
-                 "--secret=id=variable,env=HUSH", environment={"HUSH": "hush of $the variable"}).succeeded()
+                 "--secret=id=variable,env=HUSH", environment={"HUSH": "hush of $the variable"}, seconds=180).succeeded()
     assert b"hush of" not in done.out and "***" in done.log
 
 
@@ -121,7 +121,7 @@ def test_a_run_reaches_a_git_server_with_a_key_it_never_sees(built, sshd, make_r
                                   stderr=subprocess.DEVNULL).returncode == 0:
                     break
         done = built(SSH.format(id=named, port=sshd.port, user=sshd.user, path=repository.bare), None, option,
-                     resolve=[f"--build-arg=BASE={networked_base}"], seconds=120).succeeded()
+                     resolve=[f"--build-arg=BASE={networked_base}"], seconds=180).succeeded()
     finally:
         if agent:
             agent.terminate()
@@ -166,7 +166,7 @@ def test_the_same_input_at_another_time_is_the_same_image(tmp_path, base, source
         argument = ["--build-arg=SOURCE_DATE_EPOCH=1700000000"] if how == "argument" else []
         one("resolve", f"--source={source}", f"--build-arg=BASE={base}", *argument, "--tls-verify=false").succeeded()
         done = one("build", "--tls-verify=false", f"--format={layout}", *(["--timestamp=1700000000"] if how == "option" else []),
-                   environment={"SOURCE_DATE_EPOCH": "1700000000"} if how == "environment" else None, seconds=120).succeeded()
+                   environment={"SOURCE_DATE_EPOCH": "1700000000"} if how == "environment" else None, seconds=180).succeeded()
         digests.append(done.handoff("image")["manifest-digest"])
     assert digests[0] == digests[1]
 
