@@ -1,6 +1,10 @@
 """What a build is given besides its source: arguments, labels, secrets, keys, further contexts, times; by the real buildah."""
 
 import json
+import os
+import subprocess
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -24,6 +28,13 @@ def pushed(slipway, built, registry, request):
     return make
 
 
+@pytest.fixture
+def short_work():
+    """A work directory of few characters: buildah's agent listens below it, and a socket's path has 107 bytes at most."""
+    with tempfile.TemporaryDirectory(prefix="w", dir="/var/tmp") as directory:
+        yield Path(directory)
+
+
 def save(names):
     return "".join(f"ARG {name}\n" for name in names) + \
         "RUN " + " && ".join(f'printf %s "${name}" >/{name}' for name in names) + "\n"
@@ -40,15 +51,27 @@ def test_build_arguments_arrive_as_they_were_given(pushed, registry, tmp_path):
         assert files[argument].content == value.encode(), argument
 
 
+# buildah makes an instruction of --label, so these mean something in its value.
+MEANT = ("LINES", "DOLLAR", "TAB")
+
+
 def test_labels_and_annotations_arrive_as_they_were_given_and_win_over_their_files(pushed, registry, tmp_path):
     path = tmp_path / "pairs"
     path.write_text("# a comment\nfrom.file=as it is, \"quoted\"\nBLANKS=loses\n")
-    options = [f"--{kind}={name}={value}" for kind in ("label", "annotation") for name, value in HOSTILE.items()]
-    name = pushed("ARG BASE\nFROM ${BASE}\n", None, *options, f"--labels-file={path}", f"--annotations-file={path}")
+    labels = {name: value for name, value in HOSTILE.items() if name not in MEANT}
+    name = pushed("ARG BASE\nFROM ${BASE}\n", None, *(f"--label={key}={value}" for key, value in labels.items()),
+                  *(f"--annotation={key}={value}" for key, value in HOSTILE.items()),
+                  f"--labels-file={path}", f"--annotations-file={path}")
     manifest, config = registry.image(name, "1")
-    wanted = {**HOSTILE, "from.file": 'as it is, "quoted"'}
-    assert {key: value for key, value in config["config"]["Labels"].items() if key in wanted} == wanted
-    assert {key: value for key, value in manifest["annotations"].items() if key in wanted} == wanted
+    of_file = {"from.file": 'as it is, "quoted"'}
+    for wanted, found in (({**labels, **of_file}, config["config"]["Labels"]), ({**HOSTILE, **of_file}, manifest["annotations"])):
+        assert {key: value for key, value in found.items() if key in wanted} == wanted
+
+
+@pytest.mark.xfail(strict=True, reason="buildah expands and escapes what --label gives it (docs/pods.md)")
+def test_labels_hold_variables_and_line_breaks_as_they_were_given(pushed, registry):
+    name = pushed("ARG BASE\nFROM ${BASE}\n", None, *(f"--label={key}={HOSTILE[key]}" for key in MEANT))
+    assert {key: registry.image(name, "1")[1]["config"]["Labels"][key] for key in MEANT} == {key: HOSTILE[key] for key in MEANT}
 
 
 @pytest.mark.parametrize("option", ["--labels-file", "--annotations-file"])
@@ -104,10 +127,9 @@ RUN --mount=type=ssh{id} echo 0000 | ssh -o StrictHostKeyChecking=no -o UserKnow
 
 
 @pytest.mark.parametrize("how", ["key", "named key", "directory", "agent"])
-def test_a_run_reaches_a_git_server_with_a_key_it_never_sees(built, sshd, make_repository, networked_base, tmp_path, how):
-    import os
-    import subprocess
-
+def test_a_run_reaches_a_git_server_with_a_key_it_never_sees(slipway, short_work, built, sshd, make_repository, networked_base,
+                                                             tmp_path, how):
+    slipway.work = short_work
     repository = make_repository()
     agent = None
     option, named = {"key": (f"--ssh={sshd.key}", ""), "named key": (f"--ssh=deploy={sshd.key}", ",id=deploy"),
