@@ -31,7 +31,7 @@ def build(tmp_path, base):
         (source / "data").write_text(data)
         slipway = Slipway(place)
         slipway("resolve", f"--source={source}", f"--build-arg=BASE={based}", "--tls-verify=false").succeeded()
-        return slipway("build", "--tls-verify=false", *options, seconds=150, **more)
+        return slipway("build", "--tls-verify=false", *options, seconds=300, **more)
 
     return make
 
