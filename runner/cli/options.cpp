@@ -188,7 +188,24 @@ void OptionTable::texts(std::string name, std::vector<std::string>& target, std:
          .help = std::move(help),
          .repeatable = true,
          .set = [&target](const auto& values) -> Status {
-             target = values;
+             target.insert(target.end(), values.begin(), values.end());
+             return {};
+         }});
+}
+
+void OptionTable::commas(std::string name, std::vector<std::string>& target, std::string help) {
+    add({.name = std::move(name),
+         .type = "A,B",
+         .default_text = {},
+         .help = std::move(help),
+         .set = [&target](const auto& values) -> Status {
+             for (const auto& each : std::views::split(values.back(), ',')) {
+                 const std::string_view text(each);
+                 const auto first = text.find_first_not_of(" \t\r\n");
+                 if (first != std::string_view::npos) {
+                     target.emplace_back(text.substr(first, text.find_last_not_of(" \t\r\n") + 1 - first));
+                 }
+             }
              return {};
          }});
 }
@@ -238,6 +255,63 @@ const OptionTable::Option* OptionTable::find(std::string_view name) const {
     return found == options_.end() ? nullptr : &*found;
 }
 
+Status OptionTable::read_lists(std::string_view names, std::vector<std::string> values,
+                               Arguments& into) const {
+    std::vector<std::string> lists;
+    for (const auto& name : std::views::split(names, ',')) {
+        lists.emplace_back(std::string_view(name));
+        const Option* option = find(lists.back());
+        if (option == nullptr || !option->repeatable) {
+            return wrong("lists", names, "a list of repeatable options, separated by commas");
+        }
+    }
+    // Which "--" is a separator and which a value cannot be told, so there must be no value like it. With one
+    // list there is no separator, and nothing that could be mistaken for one.
+    if (lists.size() > 1 &&
+        std::ranges::count(values, "--") != static_cast<std::ptrdiff_t>(lists.size()) - 1) {
+        return fail(
+            ErrorClass::usage, code::missing_or_invalid_argument,
+            std::format("--lists={}: the values must be {} groups, separated by '--'", names, lists.size()),
+            "no value of a list may be '--'");
+    }
+    auto list = lists.begin();
+    for (const std::string& value : values) {
+        if (lists.size() > 1 && value == "--") {
+            ++list;
+        } else {
+            into.options.push_back("--" + *list + "=" + value);
+        }
+    }
+    return {};
+}
+
+Result<OptionTable::Arguments> OptionTable::sort(const std::vector<std::string>& arguments) const {
+    Arguments sorted;
+    for (auto each = arguments.begin(); each != arguments.end(); ++each) {
+        const std::string& argument = *each;
+        if (argument == "--") {
+            sorted.positionals.assign(each + 1, arguments.end());
+            break;
+        }
+        constexpr std::string_view lists = "--lists=";
+        if (argument.starts_with(lists)) {
+            TRY(read_lists(std::string_view(argument).substr(lists.size()), {each + 1, arguments.end()},
+                           sorted));
+            break;
+        }
+        // "--flag" alone; with a value apart, CLI11 could not tell it from a positional one.
+        const Option* option = argument.starts_with("--") ? find(argument.substr(2)) : nullptr;
+        sorted.options.push_back(option != nullptr && option->is_flag ? argument + "=true" : argument);
+    }
+    // "--name=" is how Tekton passes what nobody set. CLI11 would take the next argument as the value.
+    std::erase_if(sorted.options, [this](const std::string& argument) {
+        return argument.starts_with("--") && argument.ends_with('=') &&
+               argument.find('=') + 1 == argument.size() &&
+               find(std::string_view(argument).substr(2, argument.size() - 3)) != nullptr;
+    });
+    return sorted;
+}
+
 Status OptionTable::parse(const std::vector<std::string>& arguments, const Environment& environment) {
     CLI::App app;
     app.set_help_flag();
@@ -252,28 +326,9 @@ Status OptionTable::parse(const std::vector<std::string>& arguments, const Envir
     }
     app.allow_extras(positional_.set != nullptr);
 
-    // "--name=" is how Tekton passes what nobody set. CLI11 would take the next argument as the value.
-    std::vector<std::string> given;
-    std::vector<std::string> positionals;
-    bool options_end = false;
-    for (const std::string& argument : arguments) {
-        if (options_end) {
-            positionals.push_back(argument);
-            continue;
-        }
-        if (argument == "--") {
-            options_end = true;
-            continue;
-        }
-        const bool empty = argument.starts_with("--") && argument.ends_with('=') &&
-                           argument.find('=') + 1 == argument.size();
-        if (empty && find(std::string_view(argument).substr(2, argument.size() - 3)) != nullptr) {
-            continue;
-        }
-        // "--flag" alone; with a value apart, CLI11 could not tell it from a positional one.
-        const Option* option = argument.starts_with("--") ? find(argument.substr(2)) : nullptr;
-        given.push_back(option != nullptr && option->is_flag ? argument + "=true" : argument);
-    }
+    TRY_ASSIGN(Arguments sorted, sort(arguments));
+    std::vector<std::string>& given = sorted.options;
+    std::vector<std::string>& positionals = sorted.positionals;
     std::ranges::reverse(given);
     try {
         app.parse(given);
@@ -328,6 +383,11 @@ std::string OptionTable::help() const {
                     : "default: " + (option.default_text.empty() ? std::string("none") : option.default_text);
         text += std::format("; environment: {}{}\n", environment_name(option.name),
                             option.repeatable ? " (a JSON array)" : "");
+    }
+    if (std::ranges::any_of(options_, &Option::repeatable)) {
+        text += "\n--lists=NAME,NAME after all options: what follows are values of the first of these "
+                "repeatable\n"
+                "options, up to '--', then of the next.\n";
     }
     return text;
 }

@@ -2,7 +2,7 @@
 //
 // Rules (docs/cli.md): every option is also read from SLIPWAY_<OPTION>; a repeatable one takes a JSON array
 // there; an empty value means "not given", because Tekton passes unset parameters so; a value can never be
-// taken for an option.
+// taken for an option. `--lists=A,B` ends the options: what follows are values of A, up to "--", then of B.
 #pragma once
 
 #include "base/clock.hpp"
@@ -36,6 +36,8 @@ class OptionTable {
     void choice(std::string name, std::string& target, std::vector<std::string> choices, std::string help);
     void texts(std::string name, std::vector<std::string>& target, std::string help,
                std::string type = "TEXT");
+    /// Adds to `target` what stands between the commas of its one value, without blanks around.
+    void commas(std::string name, std::vector<std::string>& target, std::string help);
     /// NAME=VALUE, repeatable; the same name twice: the later wins.
     void pairs(const std::string& name, std::map<std::string, std::string>& target, std::string help,
                std::string type = "NAME=VALUE");
@@ -47,6 +49,8 @@ class OptionTable {
     /// Fills the targets. Every mistake is class usage and names the option and what it takes.
     Status parse(const std::vector<std::string>& arguments, const Environment& environment);
 
+    /// Whether this verb has an option of that name.
+    [[nodiscard]] bool knows(std::string_view name) const { return find(name) != nullptr; }
     [[nodiscard]] bool help_wanted() const { return help_wanted_; }
     [[nodiscard]] std::string help() const;
 
@@ -61,6 +65,15 @@ class OptionTable {
         /// Values that are not empty, at least one.
         std::function<Status(const std::vector<std::string>& values)> set;
     };
+    /// Command-line arguments, sorted by what they are.
+    struct Arguments {
+        std::vector<std::string> options; ///< each "--name=value", or as given where that is unclear
+        std::vector<std::string> positionals;
+    };
+    [[nodiscard]] Result<Arguments> sort(const std::vector<std::string>& arguments) const;
+    /// Values of the repeatable options that `--lists=names` announces, as "--name=value".
+    [[nodiscard]] Status read_lists(std::string_view names, std::vector<std::string> values,
+                                    Arguments& into) const;
     void add(Option option) { options_.push_back(std::move(option)); }
     [[nodiscard]] const Option* find(std::string_view name) const;
 

@@ -31,7 +31,8 @@ struct Common {
     std::filesystem::path log_archive; ///< empty = none kept
     std::string log_level = "warning";
     std::filesystem::path authfile; ///< empty = $REGISTRY_AUTH_FILE, $HOME/.docker/config.json if there
-    std::filesystem::path ca_file;
+    std::filesystem::path ca_file;  ///< PEM, or a directory of such files, trusted besides the system's
+    std::string ca_name;            ///< the one to take from that directory where it is there
     std::string build_id;
     int attempt = 1;
 };
@@ -51,6 +52,9 @@ struct Fetch {
     bool submodules = true;
     std::vector<std::string> submodule_paths; ///< empty = all
     std::filesystem::path into;
+    std::filesystem::path subdirectory; ///< below `into`: relative, without ".."
+    bool allow_existing = false;        ///< with no source named, take what `into` holds
+    bool delete_existing = true;        ///< false: refuse to empty a directory that holds something
     std::filesystem::path ssh_dir;
     std::filesystem::path basic_auth_dir;
     std::filesystem::path known_hosts;

@@ -1,5 +1,7 @@
 #include "cli/verbs.hpp"
 
+#include "cli/buildah_args.hpp"
+
 #include <array>
 #include <format>
 
@@ -21,7 +23,11 @@ void bind_common(OptionTable& table, Common& common, std::string& output) {
                  "diagnostics on standard error");
     table.path("authfile", common.authfile,
                "registry credentials: config.json or .dockerconfigjson, or its folder");
-    table.path("ca-file", common.ca_file, "certificate authorities (PEM) to trust instead of the system's");
+    table.path(
+        "ca-file", common.ca_file,
+        "certificate authorities (PEM) to trust instead of the system's; of a directory: besides them");
+    table.text("ca-name", common.ca_name, "file to take from the directory --ca-file (all *.crt, *.pem)",
+               "NAME");
     table.text("build-id", common.build_id, "identity of this build in frames");
     table.number("attempt", common.attempt, 1, 1'000'000, "which attempt at this build it is");
 }
@@ -35,17 +41,26 @@ void bind(OptionTable& table, Fetch& fetch) {
     table.flag("tags", fetch.tags, "fetch all tags as well");
     table.texts("sparse", fetch.sparse, "directory to check out, with the files above it; all when none",
                 "PATH");
+    table.commas("sparse-list", fetch.sparse, "the same as --sparse, in one value");
     table.flag("submodules", fetch.submodules, "fetch submodules too, and theirs");
     table.texts("submodule-path", fetch.submodule_paths,
                 "submodule, or directory of some, to fetch; all when none", "PATH");
+    table.commas("submodule-list", fetch.submodule_paths, "the same as --submodule-path, in one value");
     table.path("into", fetch.into,
                "directory for the tree; emptied first (source/ in the hand-off directory)");
+    table.path("subdirectory", fetch.subdirectory, "where below --into; relative");
+    table.flag("allow-existing", fetch.allow_existing,
+               "with no source named: take the tree that --into holds as it is");
+    table.flag("delete-existing", fetch.delete_existing,
+               "empty the target; false: refuse one that is not empty");
     table.path("ssh-dir", fetch.ssh_dir, "directory with id_* or ssh-privatekey, known_hosts, config");
     table.path("basic-auth-dir", fetch.basic_auth_dir,
                "directory with username and password, or .git-credentials");
     table.path("known-hosts", fetch.known_hosts, "known_hosts file for SSH");
     table.flag("accept-new-host-key", fetch.accept_new_host_key, "trust an SSH host key nobody vouched for");
     table.flag("lfs", fetch.lfs, "fetch what Git LFS pointers stand for");
+    table.flag("fetch-tls-verify", fetch.tls_verify,
+               "insist on a trusted certificate of the source's server");
     table.number("fetch-retries", fetch.retries, 0, 100, "further tries after a transient failure");
     table.text("archive", fetch.archive,
                "archive (tar, zip) or Dockerfile to take instead; - = standard input", "URL|PATH|-");
@@ -157,7 +172,7 @@ std::unexpected<Error> need(std::string_view option, std::string_view what) {
                 std::format("give --{} {}", option, what));
 }
 
-/// Exactly one source, and no option that belongs to another kind.
+/// Exactly one source (or what is there already), and no option that belongs to another kind.
 Status check_source(const Fetch& fetch) {
     const int sources = static_cast<int>(!fetch.url.empty()) + static_cast<int>(!fetch.archive.empty()) +
                         static_cast<int>(!fetch.dockerfile_only.empty());
@@ -167,6 +182,9 @@ Status check_source(const Fetch& fetch) {
     };
     constexpr std::string_view one =
         "give one of --url REPOSITORY, --archive URL|PATH|-, --dockerfile-only PATH|-";
+    if (sources == 0 && fetch.allow_existing && !fetch.into.empty()) {
+        return {};
+    }
     if (sources == 0) {
         return refuse("no source: --url, --archive and --dockerfile-only are missing", std::string(one));
     }
@@ -199,6 +217,7 @@ class VerbParser {
         steps_ = true;
     }
     void registry(Registry& registry) {
+        table_.texts("buildah-args", buildah_args_, "options as for buildah: a subset (docs/tekton.md)");
         table_.flag("tls-verify", registry.tls_verify, "insist on TLS with a trusted certificate");
     }
 
@@ -206,6 +225,14 @@ class VerbParser {
         TRY(table_.parse(arguments, environment));
         if (table_.help_wanted()) {
             invocation_.verb = Help{table_.help()};
+        }
+        for (const std::string& text : std::exchange(buildah_args_, {})) {
+            TRY_ASSIGN(auto more, translate_buildah_args(text));
+            // What another verb has to do with is that one's.
+            std::erase_if(more, [this](const std::string& option) {
+                return !table_.knows(std::string_view(option).substr(2, option.find('=') - 2));
+            });
+            TRY(table_.parse(more, [](const std::string&) { return std::string(); }));
         }
         if (steps_) {
             invocation_.common.result_budget = static_cast<std::size_t>(result_budget_);
@@ -220,6 +247,7 @@ class VerbParser {
     OptionTable table_;
     Invocation invocation_;
     std::string output_ = "auto";
+    std::vector<std::string> buildah_args_;
     std::uint64_t result_budget_ = 1800;
     bool steps_ = false;
 };
@@ -263,7 +291,7 @@ Result<Invocation> parse_verb(const Verb& verb, const std::vector<std::string>& 
         parser.common();
         bind(table, fetch);
         table.number("retries", fetch.retries, 0, 100, "the same as --fetch-retries");
-        table.flag("tls-verify", fetch.tls_verify, "insist on a trusted certificate");
+        table.flag("tls-verify", fetch.tls_verify, "the same as --fetch-tls-verify");
         TRY(parser.parse(rest, environment));
         return finish(parser, fetch, check_source(fetch));
     }

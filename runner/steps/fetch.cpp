@@ -9,6 +9,7 @@
 #include "steps/access.hpp"
 #include "steps/fetch_archive.hpp"
 #include "steps/fetch_lfs.hpp"
+#include "steps/fetch_target.hpp"
 #include "steps/steps.hpp"
 
 #include <format>
@@ -92,7 +93,7 @@ Result<source::GitOptions> git_options(const cli::Fetch& params, Step& step) {
     options.sparse = params.sparse;
     options.submodules = params.submodules;
     options.submodule_paths = params.submodule_paths;
-    options.into = params.into.empty() ? step.state / "source" : params.into;
+    options.into = params.into;
     options.tls_verify = params.tls_verify;
     options.retry.retries = params.retries;
     options.connect_timeout = params.connect_timeout;
@@ -149,12 +150,7 @@ Status lfs(const cli::Fetch& params, const source::GitOptions& options, const so
     return status;
 }
 
-} // namespace
-
-Result<handoff::Source> fetch(const cli::Fetch& params, Step& step) {
-    if (params.url.empty()) {
-        return fetch_archive(params, step);
-    }
+Result<handoff::Source> fetch_repository(const cli::Fetch& params, Step& step) {
     step.secrets(source::secrets_in_url(params.url));
     step.hello("fetch " + params.url + (params.revision.empty() ? "" : " at " + params.revision));
     TRY(handoff::forget_from(step.state, "source"));
@@ -172,7 +168,7 @@ Result<handoff::Source> fetch(const cli::Fetch& params, Step& step) {
     if (checkout.lfs_pointers > 0) {
         TRY(lfs(params, options, checkout, step));
     }
-    handoff::Source value{.directory = fs::absolute(options.into).lexically_normal().string(),
+    handoff::Source value{.directory = options.into.string(),
                           .commit = checkout.commit,
                           .url = checkout.url,
                           .ref = checkout.ref,
@@ -191,6 +187,26 @@ Result<handoff::Source> fetch(const cli::Fetch& params, Step& step) {
     step.result("CHAINS-GIT_COMMIT", value.commit);
     step.result("CHAINS-GIT_URL", value.url);
     return value;
+}
+
+} // namespace
+
+Result<handoff::Source> fetch(const cli::Fetch& params, Step& step) {
+    cli::Fetch placed = params;
+    auto target = fetch_target(params, step.state);
+    if (!target) {
+        step.hello("fetch the source");
+        return fail(std::move(target).error());
+    }
+    placed.into = std::move(*target);
+    placed.subdirectory.clear();
+    if (!params.url.empty()) {
+        return fetch_repository(placed, step);
+    }
+    if (params.archive.empty() && params.dockerfile_only.empty()) {
+        return take_existing(placed.into, step);
+    }
+    return fetch_archive(placed, step);
 }
 
 } // namespace slipway::steps

@@ -3,6 +3,7 @@
 #include "base/file.hpp"
 #include "base/log.hpp"
 #include "handoff/files.hpp"
+#include "steps/ca_directory.hpp"
 #include "steps/inspect.hpp"
 #include "steps/output.hpp"
 #include "steps/resolve_report.hpp"
@@ -141,7 +142,13 @@ int run_steps(std::string_view name, const cli::Invocation& invocation, const Pa
     if (!state) {
         return refuse(name, state.error());
     }
-    Runner runner(invocation.common, state->path, stop);
+    cli::Common common = invocation.common;
+    auto authorities = ca_bundle(common, state->path);
+    if (!authorities) {
+        return refuse(name, authorities.error());
+    }
+    common.ca_file = std::move(*authorities);
+    Runner runner(common, state->path, stop);
     return runner(params);
 }
 
