@@ -265,6 +265,9 @@ Status OptionTable::read_lists(std::string_view names, std::vector<std::string> 
             return wrong("lists", names, "a list of repeatable options, separated by commas");
         }
     }
+    if (lists.empty()) {
+        return wrong("lists", names, "a list of repeatable options, separated by commas");
+    }
     // Which "--" is a separator and which a value cannot be told, so there must be no value like it. With one
     // list there is no separator, and nothing that could be mistaken for one.
     if (lists.size() > 1 &&

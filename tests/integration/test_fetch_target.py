@@ -41,12 +41,12 @@ def test_authorities_can_be_a_directory(slipway, tmp_path):
     (tmp_path / "Dockerfile").write_text("FROM scratch\n")
     (folder / "one.crt").write_text("ONE\n")
     (folder / "two.pem").write_text("TWO")
-    (folder / "key.txt").write_text("KEY\n")
+    (folder / "key.txt").write_text("not-an-authority\n")
     options = ("fetch", f"--dockerfile-only={tmp_path / 'Dockerfile'}", f"--ca-file={folder}")
     text = (slipway(*options).succeeded().state / "authorities.pem").read_text()
-    assert text.startswith("ONE\nTWO\n") and "KEY" not in text and "BEGIN CERTIFICATE" in text
+    assert text.startswith("ONE\nTWO\n") and "not-an-authority" not in text and "BEGIN CERTIFICATE" in text
     text = (slipway(*options, "--ca-name=key.txt").succeeded().state / "authorities.pem").read_text()
-    assert text.startswith("KEY\n") and "ONE" not in text
+    assert text.startswith("not-an-authority\n") and "ONE" not in text
 
 
 def test_authorities_of_an_empty_directory_are_the_systems(slipway, tmp_path):
