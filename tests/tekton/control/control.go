@@ -22,6 +22,7 @@ import (
 	ttesting "github.com/tektoncd/pipeline/pkg/reconciler/testing"
 	_ "github.com/tektoncd/pipeline/pkg/taskrunmetrics/fake"
 	tekton "github.com/tektoncd/pipeline/test"
+	"go.uber.org/zap"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -31,6 +32,7 @@ import (
 	"knative.dev/pkg/apis"
 	cminformer "knative.dev/pkg/configmap/informer"
 	"knative.dev/pkg/controller"
+	"knative.dev/pkg/logging"
 	pkgreconciler "knative.dev/pkg/reconciler"
 	"knative.dev/pkg/system"
 	_ "knative.dev/pkg/system/testing" // names the namespace Tekton's settings are in
@@ -63,7 +65,8 @@ type Plane struct {
 func New(t *testing.T, host *podrun.Host, objects ...any) *Plane {
 	t.Helper()
 	ctx, _ := ttesting.SetupFakeContext(t)
-	ctx, cancel := context.WithCancel(ctx)
+	// The reconcilers' own log is a line or two for every turn.
+	ctx, cancel := context.WithCancel(logging.WithLogger(ctx, zap.NewNop().Sugar()))
 	t.Cleanup(cancel)
 	data := tekton.Data{ServiceAccounts: []*corev1.ServiceAccount{
 		{ObjectMeta: metav1.ObjectMeta{Name: "default", Namespace: Namespace}}}}
