@@ -30,7 +30,7 @@ using Strings = std::vector<std::string>;
 
 TEST_CASE("a single list takes every argument that follows as a value") {
     const auto resolve = parse<cli::Resolve>({"resolve", "--target=a", "--lists=build-arg", "A=1",
-                                              "--target=b", "--", "--lists=build-arg=2", "", "A B=$(x)"});
+                                              "--target=b", "--lists=build-arg=2", "", "A B=$(x)"});
     CHECK(resolve.target == "a");
     CHECK(resolve.build_args ==
           std::map<std::string, std::string>{
@@ -50,8 +50,10 @@ TEST_CASE("several lists are separated, and a value like the separator is refuse
 }
 
 TEST_CASE("a list adds to what the option itself was given") {
-    const auto push = parse<cli::Push>({"push", "--image=r/a", "--tag=one", "--lists=tag", "two"});
-    CHECK(push.tags == Strings{"one", "two"});
+    const auto push =
+        parse<cli::Push>({"push", "--image=r/a", "--tag=one", "--lists=tag", "two", "--", "--skip"});
+    CHECK(push.tags == Strings{"one", "two", "--", "--skip"});
+    CHECK_FALSE(push.skip);
 }
 
 TEST_CASE("comma-separated values lose the blanks around them") {
