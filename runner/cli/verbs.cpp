@@ -216,8 +216,10 @@ class VerbParser {
         table_.bytes("result-budget", result_budget_, "bytes all results of this step may take, encoded");
         steps_ = true;
     }
-    void registry(Registry& registry) {
+    void buildah_args() {
         table_.texts("buildah-args", buildah_args_, "options as for buildah: a subset (docs/tekton.md)");
+    }
+    void registry(Registry& registry) {
         table_.flag("tls-verify", registry.tls_verify, "insist on TLS with a trusted certificate");
     }
 
@@ -302,6 +304,7 @@ Result<Invocation> parse_verb(const Verb& verb, const std::vector<std::string>& 
         table.choice("report", resolve.report, {"text", "json", "sarif"},
                      "write the checks' report to standard output, instead of frames");
         table.flag("offline", resolve.offline, "with --report: ask no registry, leave no plan");
+        parser.buildah_args();
         parser.registry(resolve.registry);
         table.number("retries", resolve.retries, 0, 100, "further tries after a transient failure");
         TRY(parser.parse(rest, environment));
@@ -314,6 +317,7 @@ Result<Invocation> parse_verb(const Verb& verb, const std::vector<std::string>& 
         Build build;
         parser.common();
         bind(table, build);
+        parser.buildah_args();
         parser.registry(build.registry);
         table.number("retries", build.retries, 0, 100, "further tries of a pull after a transient failure");
         TRY(parser.parse(rest, environment));
@@ -323,6 +327,7 @@ Result<Invocation> parse_verb(const Verb& verb, const std::vector<std::string>& 
         Push push;
         parser.common();
         bind(table, push);
+        parser.buildah_args();
         parser.registry(push.registry);
         table.number("retries", push.retries, 0, 100, "the same as --push-retries");
         TRY(parser.parse(rest, environment));
@@ -338,6 +343,7 @@ Result<Invocation> parse_verb(const Verb& verb, const std::vector<std::string>& 
         bind(table, run.resolve);
         bind(table, run.build);
         bind(table, run.push);
+        parser.buildah_args();
         parser.registry(registry);
         table.number("retries", retries, 0, 100, "further tries of resolve and build");
         TRY(parser.parse(rest, environment));

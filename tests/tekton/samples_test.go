@@ -12,10 +12,9 @@ import (
 	"slipway.dev/tests/tekton/control"
 )
 
-// mine makes a sample's parameters those of the servers here; the rest of the sample stays as it is.
-func mine(t *testing.T, params v1.Params) v1.Params {
-	t.Helper()
-	verified := false
+// mine makes a sample's parameters those of the servers here, whose registry has no TLS; the rest of the sample stays.
+func mine(params v1.Params) v1.Params {
+	pushes, verified := false, false
 	for i := range params {
 		value := &params[i].Value
 		switch params[i].Name {
@@ -24,12 +23,12 @@ func mine(t *testing.T, params v1.Params) v1.Params {
 		case "revision":
 			value.StringVal = "main"
 		case "IMAGE":
-			value.StringVal = strings.Replace(value.StringVal, "registry.example.com", servers.Registry, 1)
+			value.StringVal, pushes = strings.Replace(value.StringVal, "registry.example.com", servers.Registry, 1), true
 		case "TLSVERIFY":
 			value.StringVal, verified = "false", true
 		}
 	}
-	if !verified {
+	if pushes && !verified {
 		params = append(params, v1.Param{Name: "TLSVERIFY", Value: *v1.NewStructuredValues("false")})
 	}
 	return params
@@ -61,15 +60,11 @@ func TestSamples(t *testing.T) {
 				}
 			}
 			if len(runs) == 0 {
-				t.Skip("nothing here that this program runs")
+				return // a PipelineRun: variants_test.go
 			}
 			plane := control.New(t, host, objects...)
 			for _, run := range runs {
-				if run.Spec.TaskRef == nil || run.Spec.TaskRef.Name != "slipway-fetch" {
-					run.Spec.Params = mine(t, run.Spec.Params)
-				} else {
-					run.Spec.Params = mine(t, run.Spec.Params)[:len(run.Spec.Params)]
-				}
+				run.Spec.Params = mine(run.Spec.Params)
 				done := plane.Run(run, limit)
 				if !done.Succeeded() {
 					t.Fatal(done.Story())

@@ -374,6 +374,45 @@ func (p *Plane) Update(name string, change func(*v1.TaskRun)) {
 	}
 }
 
+// RunPipeline runs a PipelineRun until it is done or `enough` says so, and returns its TaskRuns by pipeline task.
+func (p *Plane) RunPipeline(run *v1.PipelineRun, limit time.Duration, enough func(map[string][]Outcome) bool) map[string][]Outcome {
+	p.t.Helper()
+	run = run.DeepCopy()
+	run.Namespace, run.UID = Namespace, types.UID("uid-"+run.Name)
+	run.SetDefaults(p.ctx)
+	if problem := run.Validate(p.ctx); problem != nil {
+		p.t.Fatal(problem)
+	}
+	if _, err := p.clients.Pipeline.TektonV1().PipelineRuns(Namespace).Create(p.ctx, run, metav1.CreateOptions{}); err != nil {
+		p.t.Fatal(err)
+	}
+	for deadline := time.Now().Add(limit); ; time.Sleep(100 * time.Millisecond) {
+		p.sync()
+		p.reconcile(p.pipelines, run.Name)
+		now, err := p.clients.Pipeline.TektonV1().PipelineRuns(Namespace).Get(p.ctx, run.Name, metav1.GetOptions{})
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		of := map[string][]Outcome{}
+		for _, child := range now.Status.ChildReferences {
+			of[child.PipelineTaskName] = append(of[child.PipelineTaskName], p.Outcome(child.Name))
+		}
+		if now.IsDone() || enough(of) {
+			return of
+		}
+		if time.Now().After(deadline) {
+			p.t.Fatalf("not done after %s: %v", limit, now.Status.GetCondition(apis.ConditionSucceeded))
+		}
+		for _, children := range of {
+			for _, child := range children {
+				if !child.TaskRun.IsDone() {
+					p.Tick(child.TaskRun.Name)
+				}
+			}
+		}
+	}
+}
+
 func (p *Plane) taskRun(name string) *v1.TaskRun {
 	p.t.Helper()
 	run, err := p.clients.Pipeline.TektonV1().TaskRuns(Namespace).Get(p.ctx, name, metav1.GetOptions{})

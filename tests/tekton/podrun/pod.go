@@ -285,7 +285,14 @@ func (p *Pod) Remove() error {
 	for _, state := range p.containers {
 		names = append(names, state.name)
 	}
-	_, err := podman(context.Background(), append([]string{"rm", "--force", "--ignore", "--time", "2"}, names...)...)
+	var err error
+	for range 5 {
+		// A container with a user namespace may be busy for a moment after its end.
+		if _, err = podman(context.Background(), append([]string{"rm", "--force", "--ignore", "--time", "2"}, names...)...); err == nil {
+			break
+		}
+		time.Sleep(time.Second)
+	}
 	return errors.Join(err, os.RemoveAll(p.directory))
 }
 
