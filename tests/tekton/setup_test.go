@@ -47,7 +47,7 @@ func TestMain(m *testing.M) {
 	host = &podrun.Host{
 		RunOptions:      strings.Fields(os.Getenv("SLIPWAY_PODMAN_OPTIONS")),
 		Directory:       directory,
-		SeccompProfiles: filepath.Join(top, "tasks"),
+		SeccompProfiles: filepath.Join(top, "deploy/seccomp"),
 		SubordinateIDs:  1 << 20,
 		Images: map[string]string{control.EntrypointImage: setting("TEKTON_ENTRYPOINT_IMAGE", "localhost/slipway-tekton-entrypoint:dev"),
 			publishedImage(): setting("SLIPWAY_IMAGE", "localhost/slipway:dev")},

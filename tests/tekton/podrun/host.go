@@ -17,6 +17,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 
@@ -31,7 +32,7 @@ type Host struct {
 	Directory string
 	// Images maps names in Pods to those in podman's storage; one that is not named is taken as it is.
 	Images map[string]string
-	// SeccompProfiles is where Localhost profiles are.
+	// SeccompProfiles is where Localhost profiles are, by the last part of their names.
 	SeccompProfiles string
 	// SubordinateIDs is the first id of the 65,536 that a Pod with hostUsers: false gets.
 	SubordinateIDs int
@@ -145,7 +146,7 @@ func (h *Host) seccomp(profile *corev1.SeccompProfile) []string {
 	case profile == nil || profile.Type == corev1.SeccompProfileTypeUnconfined:
 		return []string{"--security-opt", "seccomp=unconfined"}
 	case profile.Type == corev1.SeccompProfileTypeLocalhost && profile.LocalhostProfile != nil:
-		return []string{"--security-opt", "seccomp=" + h.SeccompProfiles + "/" + *profile.LocalhostProfile}
+		return []string{"--security-opt", "seccomp=" + filepath.Join(h.SeccompProfiles, filepath.Base(*profile.LocalhostProfile))}
 	}
 	return nil // podman's own
 }
