@@ -6,8 +6,8 @@
 //
 // The tree is somebody else's: a name that is empty, `.`, `..`, holds a slash or is `.git` in any disguise
 // (other case, what HFS+ ignores, what NTFS takes for it), an entry that stands in its tree twice and a path
-// no system call would take are refused before anything is written. Nothing is written through a link: links
-// are made when all else is there.
+// no system call would take are refused before anything is written but what EarlyFiles has. Nothing is
+// written through a link: links are made when all else is there.
 //
 // Errors are libgit2's (git_error.hpp says what they mean): klass OS with the system's words for what this
 // machine refused; klass CHECKOUT or TREE, or whatever reading an object gave, for what is wrong with the
@@ -15,6 +15,7 @@
 #pragma once
 
 #include "base/stop.hpp"
+#include "source/early_files.hpp"
 #include "source/library.hpp"
 
 #include <cstdint>
@@ -57,9 +58,9 @@ struct CheckoutFacts {
     std::uint64_t lfs_pointers = 0;
 };
 
-std::expected<CheckoutFacts, LibraryError> checkout_tree(git_repository* repository, const git_commit* commit,
-                                                         const std::filesystem::path& into,
-                                                         const CheckoutRules& rules,
-                                                         const CheckoutWatch& watch);
+/// `early`: what has been written already, if anything; none where `rules.is_written` may say no.
+std::expected<CheckoutFacts, LibraryError>
+checkout_tree(git_repository* repository, const git_commit* commit, const std::filesystem::path& into,
+              const CheckoutRules& rules, const CheckoutWatch& watch, const EarlyFiles* early = nullptr);
 
 } // namespace slipway::source

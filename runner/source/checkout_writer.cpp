@@ -37,8 +37,48 @@ bool names_lfs_filter(std::string_view attributes) {
     return attributes.size() <= longest_attributes && attributes.contains(lfs_attribute);
 }
 
-std::expected<CheckoutFacts, LibraryError> CheckoutWriter::run(std::span<const CheckoutItem> items) {
+bool looks_like_lfs_pointer(std::string_view content) {
+    return content.size() > lfs_head.size() && content.size() <= longest_lfs_pointer &&
+           content.starts_with(lfs_head);
+}
+
+std::expected<void, int> create_file(int directory, const char* name, std::uint32_t mode,
+                                     std::string_view content, struct stat& info) {
+    Fd file(::openat(directory, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+                     mode == GIT_FILEMODE_BLOB_EXECUTABLE ? 0755 : 0644));
+    if (!file) {
+        return std::unexpected(errno);
+    }
+    int err = 0;
+    while (err == 0 && !content.empty()) {
+        const ssize_t n = ::write(file.get(), content.data(), content.size());
+        if (n >= 0) {
+            content.remove_prefix(static_cast<std::size_t>(n));
+        } else if (errno != EINTR) {
+            err = errno;
+        }
+    }
+    if (err == 0 && ::fstat(file.get(), &info) != 0) {
+        err = errno;
+    }
+    // close(2) is where some file systems report that nothing was written after all.
+    if (::close(file.release()) != 0 && err == 0) {
+        err = errno;
+    }
+    if (err != 0) {
+        ::unlinkat(directory, name, 0);
+        return std::unexpected(err);
+    }
+    return {};
+}
+
+std::expected<CheckoutFacts, LibraryError> CheckoutWriter::run(std::span<const CheckoutItem> items,
+                                                               const EarlyFiles* early,
+                                                               const CheckoutFacts& written) {
     items_ = items;
+    early_ = early;
+    facts_ = written;
+    early_count_ = written.files;
     TRY(make_directories());
     TRY(write_files());
     TRY(write_links());
@@ -48,6 +88,9 @@ std::expected<CheckoutFacts, LibraryError> CheckoutWriter::run(std::span<const C
 
 CheckoutWriter::Done CheckoutWriter::make_directories() {
     const auto make = [this](const std::string& path) -> Done {
+        if (early_ != nullptr && early_->made(path)) {
+            return {};
+        }
         if (::mkdirat(root_, path.c_str(), 0755) != 0) {
             return std::unexpected(refused(path, errno));
         }
@@ -147,8 +190,7 @@ CheckoutWriter::Done CheckoutWriter::write_file(Worker& worker, const CheckoutIt
             library_error(GIT_ERROR_CHECKOUT, "not a file's content: " + std::string(path)));
     }
     const std::string_view stored = content_of(*object);
-    if (stored.size() > lfs_head.size() && stored.size() <= longest_lfs_pointer &&
-        stored.starts_with(lfs_head)) {
+    if (looks_like_lfs_pointer(stored)) {
         ++worker.facts.lfs_pointers;
     }
     if (path.substr(item.directory) == ".gitattributes" && names_lfs_filter(stored)) {
@@ -180,22 +222,11 @@ CheckoutWriter::Done CheckoutWriter::write_content(Worker& worker, const Checkou
                                                    std::string_view content) {
     TRY(enter(worker, item));
     const std::string_view path = index_.path(item.entry);
-    const mode_t mode = item.mode == GIT_FILEMODE_BLOB_EXECUTABLE ? 0755 : 0644;
-    Fd file(::openat(worker.directory.get(), path.data() + item.directory,
-                     O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode));
-    if (!file) {
-        return std::unexpected(refused(path, errno));
-    }
-    if (const Status written = write_all(file.get(), content); !written) {
-        return std::unexpected(library_error(GIT_ERROR_OS, std::string(path) + ": " + written.error().cause));
-    }
     struct stat info{};
-    if (::fstat(file.get(), &info) != 0) {
-        return std::unexpected(system_error(path, errno));
-    }
-    // close(2) is where some file systems report that nothing was written after all.
-    if (::close(file.release()) != 0) {
-        return std::unexpected(system_error(path, errno));
+    const auto created =
+        create_file(worker.directory.get(), path.data() + item.directory, item.mode, content, info);
+    if (!created) {
+        return std::unexpected(refused(path, created.error()));
     }
     index_.set_stat(item.entry, info);
     ++worker.facts.files;
@@ -249,7 +280,8 @@ void CheckoutWriter::fail_with(LibraryError error) {
 
 void CheckoutWriter::tell() const {
     if (watch_.on_checkout) {
-        watch_.on_checkout(done_.load(std::memory_order_relaxed), items_.size());
+        watch_.on_checkout(early_count_ + done_.load(std::memory_order_relaxed),
+                           early_count_ + items_.size());
     }
 }
 

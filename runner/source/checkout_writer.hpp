@@ -4,6 +4,7 @@
 #include "base/fd.hpp"
 #include "source/checkout.hpp"
 #include "source/checkout_index.hpp"
+#include "source/early_files.hpp"
 
 #include <atomic>
 #include <cstdint>
@@ -11,6 +12,7 @@
 #include <mutex>
 #include <span>
 #include <string_view>
+#include <sys/stat.h>
 
 namespace slipway::source {
 
@@ -23,6 +25,14 @@ struct CheckoutItem {
 /// Whether attributes say that files of theirs are kept by Git LFS.
 [[nodiscard]] bool names_lfs_filter(std::string_view attributes);
 
+/// Whether this may be what stands for a file that is kept by Git LFS.
+[[nodiscard]] bool looks_like_lfs_pointer(std::string_view content);
+
+/// Makes a file that is not there yet: `name` in `directory`, of a git_filemode_t. On an error, which the
+/// system gave (a value of errno), there is none.
+std::expected<void, int> create_file(int directory, const char* name, std::uint32_t mode,
+                                     std::string_view content, struct stat& info);
+
 class CheckoutWriter {
   public:
     /// `root`: the work tree. The index gets the items' stat data.
@@ -30,8 +40,9 @@ class CheckoutWriter {
                    const CheckoutWatch& watch)
         : objects_(objects), root_(root), index_(index), rules_(rules), watch_(watch) {}
 
-    /// Once. Items in the index's order.
-    std::expected<CheckoutFacts, LibraryError> run(std::span<const CheckoutItem> items);
+    /// Once. Items in the index's order; `early` has been there before, with directories of the same tree.
+    std::expected<CheckoutFacts, LibraryError> run(std::span<const CheckoutItem> items,
+                                                   const EarlyFiles* early, const CheckoutFacts& written);
 
     /// Some .gitattributes written names the LFS filter.
     [[nodiscard]] bool uses_lfs() const { return uses_lfs_; }
@@ -61,7 +72,9 @@ class CheckoutWriter {
     const CheckoutRules& rules_;
     const CheckoutWatch& watch_;
     std::span<const CheckoutItem> items_;
+    const EarlyFiles* early_ = nullptr;
     CheckoutFacts facts_;
+    std::size_t early_count_ = 0;
     std::atomic<std::size_t> next_{0};
     std::atomic<std::size_t> done_{0};
     std::atomic<bool> uses_lfs_{false};

@@ -3,6 +3,7 @@
 #include "base/file.hpp"
 #include "source/checkout.hpp"
 #include "source/connection.hpp"
+#include "source/early_files.hpp"
 #include "source/git_error.hpp"
 #include "source/library.hpp"
 #include "source/pack_backend.hpp"
@@ -29,7 +30,8 @@ class Attempt {
     Attempt(const GitOptions& options, const GitUrl& url, const Place& place, const GitCallbacks& callbacks,
             const StopToken& stop)
         : options_(options), url_(url), place_(place), callbacks_(callbacks), stop_(stop),
-          net_(stop, options.connect_timeout, options.stall_timeout, url.scheme == GitUrl::Scheme::ssh) {}
+          net_(stop, options.connect_timeout, options.stall_timeout, url.scheme == GitUrl::Scheme::ssh),
+          early_(place.work_tree) {}
 
     Result<Checkout> run(bool everything);
     /// The server refused to give the commit by its id; all branches may still hold it.
@@ -46,6 +48,7 @@ class Attempt {
     Status open();
     Result<std::vector<AdvertisedRef>> advertised();
     Result<FetchPlan> fetch(bool everything);
+    void expect_files(const FetchPlan& plan, const std::vector<AdvertisedRef>& refs);
     Result<Commit> find_commit(const FetchPlan& plan);
 
     const GitOptions& options_;
@@ -56,6 +59,7 @@ class Attempt {
     NetSession net_;
     Observed seen_;
     std::optional<Connection> connection_;
+    EarlyFiles early_;
     Repository repository_;
     Remote remote_; // before the repository goes: it holds the connection
     std::vector<std::string> notes_;
@@ -82,7 +86,10 @@ Status Attempt::open() {
         return failed(rc);
     }
     repository_.reset(repository);
-    if (const int rc = receive_packs(repository); rc < 0) {
+    const auto take = [this](PackType type, const git_oid& id, std::string_view content) {
+        early_.take(type, id, content);
+    };
+    if (const int rc = receive_packs(repository, take); rc < 0) {
         return failed(rc);
     }
     git_remote* remote = nullptr;
@@ -136,6 +143,9 @@ Result<FetchPlan> Attempt::fetch(bool everything) {
         notes_.emplace_back("fetched the whole history: the commit could not be had by itself");
     }
 
+    if (options_.sparse.empty()) {
+        expect_files(plan, refs);
+    }
     std::vector<char*> texts;
     texts.reserve(plan.refspecs.size());
     for (std::string& text : plan.refspecs) {
@@ -158,6 +168,22 @@ Result<FetchPlan> Attempt::fetch(bool everything) {
     }
     connection_->finish_messages();
     return plan;
+}
+
+/// Where it is known which commit comes, its files are written as they do.
+void Attempt::expect_files(const FetchPlan& plan, const std::vector<AdvertisedRef>& refs) {
+    if (!plan.prefix.empty()) {
+        return;
+    }
+    std::string id = plan.id;
+    if (const auto ref = std::ranges::find(refs, plan.ref, &AdvertisedRef::name);
+        id.empty() && ref != refs.end()) {
+        id = ref->id;
+    }
+    git_oid commit{};
+    if (is_full_id(id) && git_oid_fromstr(&commit, id.c_str()) == 0) {
+        early_.expect(commit);
+    }
 }
 
 Result<Commit> Attempt::find_commit(const FetchPlan& plan) {
@@ -215,7 +241,7 @@ Result<Checkout> Attempt::run(bool everything) {
     TRY(rules.prepare());
     const std::expected<CheckoutFacts, LibraryError> written =
         checkout_tree(repository_.get(), commit->get(), place_.work_tree, rules.rules(),
-                      {.stop = stop_, .on_checkout = callbacks_.on_checkout});
+                      {.stop = stop_, .on_checkout = callbacks_.on_checkout}, &early_);
     if (!written) {
         return failed(written.error());
     }

@@ -9,6 +9,7 @@
 #include <memory>
 #include <new>
 #include <string>
+#include <utility>
 
 namespace slipway::source {
 namespace {
@@ -54,6 +55,7 @@ struct Writer {
 struct Backend {
     git_odb_backend base{};
     std::string directory;
+    ObjectTaker take;
 };
 
 int append(git_odb_writepack* known, const void* data, std::size_t size, git_indexer_progress* stats) {
@@ -75,16 +77,17 @@ int write_pack(git_odb_writepack** out, git_odb_backend* known, git_odb*, git_in
     writer->base.free = [](git_odb_writepack* each) { delete &Writer::of(each); };
     writer->tell = tell;
     writer->payload = payload;
+    const Backend& backend = *reinterpret_cast<Backend*>(known);
     writer->receiver = std::make_unique<PackReceiver>(
-        reinterpret_cast<Backend*>(known)->directory,
-        [me = writer.get()](const PackProgress& progress) { return me->go_on(progress); });
+        backend.directory, [me = writer.get()](const PackProgress& progress) { return me->go_on(progress); },
+        backend.take);
     *out = &writer.release()->base;
     return 0;
 }
 
 } // namespace
 
-int receive_packs(git_repository* repository) {
+int receive_packs(git_repository* repository, ObjectTaker take) {
     git_odb* objects = nullptr;
     if (const int rc = git_repository_odb(&objects, repository); rc < 0) {
         return rc;
@@ -96,6 +99,7 @@ int receive_packs(git_repository* repository) {
     }
     backend->directory =
         (std::filesystem::path(git_repository_commondir(repository)) / "objects" / "pack").string();
+    backend->take = std::move(take);
     backend->base.writepack = write_pack;
     // It only writes: libgit2's own finds the packs afterwards. Of all functions this one is called unasked.
     backend->base.foreach = [](git_odb_backend*, git_odb_foreach_cb, void*) { return 0; };

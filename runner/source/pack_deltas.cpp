@@ -25,7 +25,8 @@ using Done = std::expected<void, LibraryError>;
 /// What all threads share.
 class Resolver {
   public:
-    Resolver(int fd, PackObjects& objects, const std::function<bool(std::size_t)>& go_on);
+    Resolver(int fd, PackObjects& objects, const std::function<bool(std::size_t)>& go_on,
+             const ObjectTaker& take);
 
     Done run();
 
@@ -68,6 +69,8 @@ class Resolver {
     int fd_;
     PackObjects& objects_;
     const std::function<bool(std::size_t)>& go_on_;
+    const ObjectTaker& take_;
+    std::mutex take_mutex_;                      ///< one at a time
     std::unique_ptr<std::atomic<bool>[]> taken_; ///< of the id deltas: an id may stand in a pack twice
     std::size_t share_ = kept_bytes;
     std::atomic<std::uint32_t> next_{0};
@@ -77,8 +80,9 @@ class Resolver {
     LibraryError error_;
 };
 
-Resolver::Resolver(int fd, PackObjects& objects, const std::function<bool(std::size_t)>& go_on)
-    : fd_(fd), objects_(objects), go_on_(go_on),
+Resolver::Resolver(int fd, PackObjects& objects, const std::function<bool(std::size_t)>& go_on,
+                   const ObjectTaker& take)
+    : fd_(fd), objects_(objects), go_on_(go_on), take_(take),
       taken_(std::make_unique<std::atomic<bool>[]>(objects.id_deltas.size())) {
     std::ranges::sort(objects_.offset_deltas, {},
                       [](const OffsetDelta& each) { return std::pair(each.base, each.entry); });
@@ -222,6 +226,10 @@ Done Resolver::Worker::make(std::uint32_t entry, PackType type) {
         rc < 0) {
         return std::unexpected(take_error(rc));
     }
+    if (shared_.take_) {
+        const std::scoped_lock lock(shared_.take_mutex_);
+        shared_.take_(type, id, content.view());
+    }
     const std::size_t done = shared_.done_.fetch_add(1, std::memory_order_relaxed) + 1;
     if (tells_ && done - told_ >= tell_every) {
         told_ = done;
@@ -309,11 +317,12 @@ Done Resolver::run() {
 
 } // namespace
 
-Done resolve_deltas(int fd, PackObjects& objects, const std::function<bool(std::size_t done)>& go_on) {
+Done resolve_deltas(int fd, PackObjects& objects, const std::function<bool(std::size_t done)>& go_on,
+                    const ObjectTaker& take) {
     if (objects.deltas() == 0) {
         return {};
     }
-    return Resolver(fd, objects, go_on).run();
+    return Resolver(fd, objects, go_on, take).run();
 }
 
 } // namespace slipway::source

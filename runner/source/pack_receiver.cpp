@@ -226,21 +226,20 @@ PackReceiver::Done PackReceiver::end_data() {
     if (is_delta(header_.type())) {
         ++progress_.deltas;
     } else {
-        git_oid& id = objects_.entries.back().id;
-        const auto type = static_cast<git_object_t>(header_.type());
-        int rc = 0;
         if (large_) {
             const Mapping content(large_.get(), header_.size());
             if (content.data() == nullptr) {
                 return std::unexpected(system_error("map an object", errno));
             }
-            rc = git_odb_hash(&id, content.data(), header_.size(), type);
+            if (const int rc = git_odb_hash(&objects_.entries.back().id, content.data(), header_.size(),
+                                            static_cast<git_object_t>(header_.type()));
+                rc < 0) {
+                return std::unexpected(take_error(rc));
+            }
             large_.reset();
         } else {
-            rc = git_odb_hash(&id, content_.data.get(), content_.size, type);
-        }
-        if (rc < 0) {
-            return std::unexpected(take_error(rc));
+            TRY(naming_.add(objects_.entries, static_cast<std::uint32_t>(objects_.entries.size() - 1),
+                            std::exchange(content_, {})));
         }
         ++progress_.indexed;
     }
@@ -263,10 +262,14 @@ PackReceiver::Done PackReceiver::finish() {
     }
     objects_.end = offset_ - Checksum::size;
     content_ = {};
-    TRY(resolve_deltas(file_.get(), objects_, [this](std::size_t done) {
-        progress_.indexed_deltas = static_cast<std::uint32_t>(done);
-        return go_on_(progress_);
-    }));
+    TRY(naming_.finish(objects_.entries));
+    TRY(resolve_deltas(
+        file_.get(), objects_,
+        [this](std::size_t done) {
+            progress_.indexed_deltas = static_cast<std::uint32_t>(done);
+            return go_on_(progress_);
+        },
+        naming_.taker()));
     progress_.indexed_deltas = progress_.deltas;
     progress_.indexed = progress_.total;
     TRY(publish());

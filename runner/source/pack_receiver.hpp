@@ -15,6 +15,7 @@
 #pragma once
 
 #include "base/fd.hpp"
+#include "source/pack_naming.hpp"
 #include "source/pack_objects.hpp"
 #include "source/pack_sum.hpp"
 
@@ -38,9 +39,11 @@ struct PackProgress {
 
 class PackReceiver {
   public:
-    /// `go_on` is called now and then from within the other calls, on their thread.
-    PackReceiver(std::filesystem::path directory, std::function<bool(const PackProgress&)> go_on)
-        : directory_(std::move(directory)), go_on_(std::move(go_on)) {}
+    /// `go_on` is called now and then from within the other calls, on their thread. `take` may be empty; else
+    /// it is given all but files of dozens of MiB.
+    PackReceiver(std::filesystem::path directory, std::function<bool(const PackProgress&)> go_on,
+                 ObjectTaker take = {})
+        : directory_(std::move(directory)), go_on_(std::move(go_on)), naming_(std::move(take)) {}
     ~PackReceiver();
     PackReceiver(const PackReceiver&) = delete;
     PackReceiver& operator=(const PackReceiver&) = delete;
@@ -59,7 +62,6 @@ class PackReceiver {
 
     Done open();
     Done take_header();
-    Done begin_entry();
     Done begin_data();
     Done take_data(std::string_view& bytes);
     Done end_data();
@@ -81,6 +83,7 @@ class PackReceiver {
     std::uint64_t offset_ = 0; ///< of the next byte
     std::uint32_t crc_ = 0;    ///< of the entry so far
     PackObjects objects_;
+    PackNaming naming_;
     PackProgress progress_;
 
     Bytes content_;          ///< of the entry, or a part of it
