@@ -5,7 +5,6 @@ medians, and what they make of each other. Without repositories four are synthes
 """
 
 import argparse
-import contextlib
 import os
 import shutil
 import statistics
@@ -16,37 +15,13 @@ import threading
 import time
 from pathlib import Path
 
-from servers import process
+from servers import Lighttpd
 
 from . import repositories
 from .delay import Delay
 
 BINARY = os.environ.get("SLIPWAY", "/usr/bin/slipway")
 DROP_CACHES = Path("/proc/sys/vm/drop_caches")
-CONFIGURATION = """
-server.document-root = "{root}"
-server.port = {port}
-server.bind = "127.0.0.1"
-server.modules = ("mod_alias", "mod_setenv", "mod_cgi")
-server.stream-response-body = 2
-alias.url = ("/git" => "/usr/lib/git-core/git-http-backend")
-setenv.set-environment = ("GIT_PROJECT_ROOT" => "{root}", "GIT_HTTP_EXPORT_ALL" => "1", "GIT_CONFIG_COUNT" => "1",
-    "GIT_CONFIG_KEY_0" => "safe.directory", "GIT_CONFIG_VALUE_0" => "*")
-cgi.assign = ("" => "")
-"""
-
-
-@contextlib.contextmanager
-def lighttpd(root, work):
-    def argv(port):
-        (work / "lighttpd.conf").write_text(CONFIGURATION.format(root=root, port=port))
-        return ["lighttpd", "-D", "-f", str(work / "lighttpd.conf")]
-
-    program, port = process.start(argv, work / "lighttpd.log", process.accepts)
-    try:
-        yield port
-    finally:
-        program.stop()
 
 
 def descendants(pid):
@@ -166,16 +141,16 @@ def main():
               "trees in memory; round trips are added by a relay in user space, without a limit to bandwidth.\n")
         print("| repository | depth | round trip | cache | median s | best s | CPU s | largest process MiB | MB received |")
         print("|---|---|---|---|---|---|---|---|---|")
-        with lighttpd(root, work) as port:
+        with Lighttpd(root) as server:
             for name, _ in named:
                 for depth in options.depths:
                     for round_trip in options.round_trips:
                         for cache in options.caches:
                             if cache == "cold" and (round_trip or depth != 1 or not cold()):
                                 continue
-                            with Delay(port, round_trip / 1000) as relay:
+                            with Delay(server.port, round_trip / 1000) as relay:
                                 via = relay if round_trip else None
-                                url = f"http://127.0.0.1:{relay.port if via else port}/git/{name}.git"
+                                url = f"http://127.0.0.1:{relay.port if via else server.port}/git/{name}.git"
                                 measured = measure(options.pairs, url, depth, work,
                                                    cold if cache == "cold" else lambda: None, via)
                             print("| " + " | ".join(row(name, depth, round_trip / 1000, cache, measured)) + " |",

@@ -14,9 +14,11 @@ or as a program: python3 -m servers serve --help
 
 from .broken_git import BrokenGit, Fault
 from .files import Files
+from .giftless import Giftless
 from .git_daemon import GitDaemon
 from .git_http import GitHttp
 from .lfs import Lfs
+from .lighttpd import Lighttpd
 from .process import ServerError
 from .registry import Registry
 from .relay import Relay
@@ -31,9 +33,11 @@ __all__ = [
     "CutLine",
     "Fault",
     "Files",
+    "Giftless",
     "GitDaemon",
     "GitHttp",
     "Lfs",
+    "Lighttpd",
     "Registry",
     "Relay",
     "ServerError",
