@@ -42,9 +42,9 @@ bool looks_like_lfs_pointer(std::string_view content) {
            content.starts_with(lfs_head);
 }
 
-std::expected<void, int> create_file(int directory, const char* name, std::uint32_t mode,
+std::expected<void, int> create_file(int directory, const std::string& name, std::uint32_t mode,
                                      std::string_view content, struct stat& info) {
-    Fd file(::openat(directory, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+    Fd file(::openat(directory, name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
                      mode == GIT_FILEMODE_BLOB_EXECUTABLE ? 0755 : 0644));
     if (!file) {
         return std::unexpected(errno);
@@ -66,7 +66,7 @@ std::expected<void, int> create_file(int directory, const char* name, std::uint3
         err = errno;
     }
     if (err != 0) {
-        ::unlinkat(directory, name, 0);
+        ::unlinkat(directory, name.c_str(), 0);
         return std::unexpected(err);
     }
     return {};
@@ -223,8 +223,8 @@ CheckoutWriter::Done CheckoutWriter::write_content(Worker& worker, const Checkou
     TRY(enter(worker, item));
     const std::string_view path = index_.path(item.entry);
     struct stat info{};
-    const auto created =
-        create_file(worker.directory.get(), path.data() + item.directory, item.mode, content, info);
+    const auto created = create_file(worker.directory.get(), std::string(path.substr(item.directory)),
+                                     item.mode, content, info);
     if (!created) {
         return std::unexpected(refused(path, created.error()));
     }

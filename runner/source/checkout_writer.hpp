@@ -11,6 +11,7 @@
 #include <git2.h>
 #include <mutex>
 #include <span>
+#include <string>
 #include <string_view>
 #include <sys/stat.h>
 
@@ -30,7 +31,7 @@ struct CheckoutItem {
 
 /// Makes a file that is not there yet: `name` in `directory`, of a git_filemode_t. On an error, which the
 /// system gave (a value of errno), there is none.
-std::expected<void, int> create_file(int directory, const char* name, std::uint32_t mode,
+std::expected<void, int> create_file(int directory, const std::string& name, std::uint32_t mode,
                                      std::string_view content, struct stat& info);
 
 class CheckoutWriter {

@@ -170,9 +170,8 @@ bool EarlyFiles::write(const Place& place, std::string_view content) {
     if (!enter(place.directory)) {
         return false;
     }
-    const std::string name(place.name);
     struct stat info{};
-    if (!create_file(inside_.get(), name.c_str(), slots_[place.slot].mode, content, info)) {
+    if (!create_file(inside_.get(), std::string(place.name), slots_[place.slot].mode, content, info)) {
         return false;
     }
     slots_[place.slot].is = static_cast<std::uint32_t>(written_.size());

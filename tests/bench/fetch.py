@@ -1,7 +1,7 @@
 """python3 -m bench.fetch [options] [NAME=REPOSITORY...]: `slipway fetch` against `git clone`, as a markdown table.
 
 One server (lighttpd with git http-backend), one machine, pairs strictly alternating. Each cell is slipway / git: the
-medians, and what they make of each other. Without repositories four are synthesised (repositories.py).
+medians, and the median of the pairs' ratios. Without repositories four are synthesised (repositories.py).
 """
 
 import argparse
@@ -21,6 +21,7 @@ from . import repositories
 from .delay import Delay
 
 BINARY = os.environ.get("SLIPWAY", "/usr/bin/slipway")
+MEASURED = ("wall", "cpu", "peak", "received")
 DROP_CACHES = Path("/proc/sys/vm/drop_caches")
 
 
@@ -88,7 +89,10 @@ def cold():
 
 
 def measure(pairs, url, depth, work, before=lambda: None, relay=None):
-    """Medians and minima of both sides: {"slipway": {...}, "git": {...}}. The first pair only warms up."""
+    """Medians and minima of both sides, {"slipway": {...}, "git": {...}}, and "ratio": medians of the pairs' ratios.
+
+    The first pair only warms up.
+    """
     runs = {"slipway": [], "git": []}
     for number in range(pairs + 1):
         for side in (slipway, git) if number % 2 else (git, slipway):
@@ -101,19 +105,24 @@ def measure(pairs, url, depth, work, before=lambda: None, relay=None):
             run.received = relay.received if relay else 0
             if number:
                 runs[side.__name__].append(run)
-    return {name: {what: statistics.median(getattr(run, what) for run in taken)
-                   for what in ("wall", "cpu", "peak", "received")} | {"best": min(run.wall for run in taken)}
-            for name, taken in runs.items()}
+    medians = {name: {what: statistics.median(getattr(run, what) for run in taken) for what in MEASURED}
+               for name, taken in runs.items()}
+    ratio = {what: statistics.median(getattr(mine, what) / max(getattr(other, what), 1e-9)
+                                     for mine, other in zip(runs["slipway"], runs["git"], strict=True))
+             for what in MEASURED}
+    for name, taken in runs.items():
+        medians[name]["best"] = min(run.wall for run in taken)
+    ratio["best"] = medians["slipway"]["best"] / medians["git"]["best"]
+    return medians | {"ratio": ratio}
 
 
 def row(name, depth, round_trip, cache, measured):
     mine, other = measured["slipway"], measured["git"]
 
     def cell(what, form="{:.2f}"):
-        ratio = f" = **{mine[what] / other[what]:.2f}**" if other[what] else ""
-        return f"{form.format(mine[what])} / {form.format(other[what])}{ratio}"
+        return f"{form.format(mine[what])} / {form.format(other[what])} = **{measured['ratio'][what]:.2f}**"
 
-    received = {side: measured[side]["received"] / 1e6 for side in measured}
+    received = {side: measured[side]["received"] / 1e6 for side in ("slipway", "git")}
     return (name, str(depth or "all"), f"{round_trip * 1000:.0f} ms", cache, cell("wall"), cell("best"), cell("cpu"),
             cell("peak", "{:.0f}"), f"{received['slipway']:.2f} / {received['git']:.2f}" if received["git"] else "")
 
@@ -122,6 +131,7 @@ def main():
     parser = argparse.ArgumentParser(prog="python3 -m bench.fetch", description=__doc__)
     parser.add_argument("repository", nargs="*", metavar="NAME=PATH")
     parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--full-pairs", type=int, help="where all history comes (as many as --pairs)")
     parser.add_argument("--depths", type=int, nargs="+", default=[1, 0], help="0 = all history")
     parser.add_argument("--round-trips", type=float, nargs="+", default=[0, 20, 100], help="milliseconds")
     parser.add_argument("--caches", nargs="+", default=["warm", "cold"], choices=["warm", "cold"],
@@ -137,8 +147,10 @@ def main():
         for shape in () if named else repositories.SHAPES:
             repositories.make(root, shape)
             named.append((shape, None))
-        print(f"`slipway fetch` / `git clone` ({version}); load average {os.getloadavg()[0]:.1f} at the start. Loopback, work "
-              "trees in memory; round trips are added by a relay in user space, without a limit to bandwidth.\n")
+        full_pairs = options.full_pairs or options.pairs
+        print(f"`slipway fetch` / `git clone` ({version}), {options.pairs} pairs, {full_pairs} where all history comes; ratios are "
+              f"medians of the pairs'; load average {os.getloadavg()[0]:.1f} at the start. Loopback, work trees in memory; round "
+              "trips are added by a relay in user space, without a limit to bandwidth.\n")
         print("| repository | depth | round trip | cache | median s | best s | CPU s | largest process MiB | MB received |")
         print("|---|---|---|---|---|---|---|---|---|")
         with Lighttpd(root) as server:
@@ -151,7 +163,7 @@ def main():
                             with Delay(server.port, round_trip / 1000) as relay:
                                 via = relay if round_trip else None
                                 url = f"http://127.0.0.1:{relay.port if via else server.port}/git/{name}.git"
-                                measured = measure(options.pairs, url, depth, work,
+                                measured = measure(options.pairs if depth else full_pairs, url, depth, work,
                                                    cold if cache == "cold" else lambda: None, via)
                             print("| " + " | ".join(row(name, depth, round_trip / 1000, cache, measured)) + " |",
                                   flush=True)
