@@ -116,7 +116,7 @@ CheckoutWriter::Done CheckoutWriter::make_directories() {
         if (item.mode == GIT_FILEMODE_COMMIT) {
             TRY(make(std::string(path)));
             struct stat info{};
-            if (::fstatat(root_, path.data(), &info, AT_SYMLINK_NOFOLLOW) != 0) {
+            if (::fstatat(root_, std::string(path).c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) {
                 return std::unexpected(refused(path, errno));
             }
             index_.set_stat(item.entry, info);
