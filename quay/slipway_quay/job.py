@@ -2,7 +2,7 @@
 
 Labels and annotations hold nothing secret: a job token of Quay is never among them, since whoever may read TaskRuns
 could set phases with it. A follower gets its token from the executor that registered the build, or, having adopted
-a running TaskRun, has Quay's own code issue one (`tokens.JobTokens`).
+a running TaskRun, has Quay's own code issue one (`inside.Quay.job_token`).
 """
 
 from __future__ import annotations

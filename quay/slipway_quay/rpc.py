@@ -8,7 +8,7 @@ them, in a pool of their own. The names and numbers below are the wire contract.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from typing import Any
 
 import grpc
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
@@ -110,10 +110,10 @@ def _describe() -> dict[str, type[Message]]:
         if message == "BuildPack":
             described.oneof_decl.add(name="build_pack")
     pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)  # type: ignore[no-untyped-call]
+    pool.Add(file)
     found = {}
     for message in _MESSAGES:
-        descriptor = pool.FindMessageTypeByName(f"{PACKAGE}.{message}")  # type: ignore[no-untyped-call]
+        descriptor = pool.FindMessageTypeByName(f"{PACKAGE}.{message}")
         found[message] = _class_of(descriptor)
     return found
 
@@ -126,7 +126,6 @@ def _class_of(descriptor: Any) -> type[Message]:
 
 
 _CLASSES = _describe()
-Request = TypeVar("Request", bound=Message)
 
 
 def new(message: str, **fields: Any) -> Any:
@@ -148,11 +147,12 @@ class BuildManagerStub:
 
         def stream(method: str) -> Callable[..., Iterator[Any]]:
             reply = _CLASSES[METHODS[method][1]]
-            return channel.stream_stream(
+            call: Callable[..., Iterator[Any]] = channel.stream_stream(
                 f"/{SERVICE}/{method}",
                 request_serializer=lambda message: message.SerializeToString(),
                 response_deserializer=reply.FromString,
             )
+            return call
 
         self.Ping = unary("Ping")
         self.RegisterBuildJob = unary("RegisterBuildJob")
@@ -162,7 +162,7 @@ class BuildManagerStub:
         self.LogMessage = stream("LogMessage")
 
 
-def handlers(servicer: Any) -> grpc.GenericRpcHandler:
+def handlers(servicer: Any) -> Any:
     """The service on a server, for tests: `servicer` has a method of each name, as Quay's servicer has."""
     table = {}
     for method, (request, _, streamed) in METHODS.items():
