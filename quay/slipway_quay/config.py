@@ -84,7 +84,7 @@ _DNS_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 _SERVER = re.compile(r"(?:(https?)://)?(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(?::([0-9]{1,5}))?/?")
 
 # What Quay itself reads from an executor's entry.
-_QUAYS = frozenset({"EXECUTOR", "NAME", "SETUP_TIME", "MINIMUM_RETRY_THRESHOLD", "NAMESPACE_WHITELIST", "STAGED_ROLLOUT", "DEBUG"})
+_QUAYS = frozenset({"EXECUTOR", "SETUP_TIME", "MINIMUM_RETRY_THRESHOLD", "NAMESPACE_WHITELIST", "STAGED_ROLLOUT"})
 # Keys of Quay's Kubernetes executors that have no meaning here, and why: accepted, so that an entry can be changed by one line.
 IGNORED = {
     "BUILDER_CONTAINER_IMAGE": "the Task names its image",
@@ -262,7 +262,10 @@ _RESOLVERS: dict[str, tuple[set[str], set[str]]] = {
     # parameters that must be there, and those that may
     "bundles": ({"bundle", "name"}, {"kind", "secret", "serviceAccount", "cache"}),
     "hub": ({"name", "version"}, {"catalog", "kind", "type", "url"}),
-    "git": ({"pathInRepo", "revision"}, {"url", "org", "repo", "token", "tokenKey", "gitToken", "gitTokenKey", "serverURL", "scmType"}),
+    "git": (
+        {"pathInRepo", "revision"},
+        {"url", "org", "repo", "token", "tokenKey", "gitToken", "gitTokenKey", "serverURL", "scmType"},
+    ),
     "cluster": ({"name"}, {"namespace", "kind"}),
     "http": ({"url"}, {"digest", "http-username", "http-password-secret", "http-password-secret-key"}),
 }
@@ -324,7 +327,7 @@ def _pod_template(read: _Reader) -> Json:
     secret = read.text("IMAGE_PULL_SECRET_NAME", None, _DNS_NAME, "the name of a Secret")
     if secret is not None:
         template.setdefault("imagePullSecrets", [{"name": secret}])
-    dns = read.text("DNS_POLICY", None, re.compile("Default|ClusterFirst|ClusterFirstWithHostNet|None"), "a dnsPolicy of Kubernetes")
+    dns = read.text("DNS_POLICY", None, re.compile("Default|ClusterFirst(WithHostNet)?|None"), "a dnsPolicy of Kubernetes")
     if dns is not None:
         template.setdefault("dnsPolicy", dns)
     value = read.text("NODE_SELECTOR_LABEL_VALUE")

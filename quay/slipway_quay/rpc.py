@@ -7,7 +7,7 @@ them, in a pool of their own. The names and numbers below are the wire contract.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import grpc
@@ -145,9 +145,9 @@ class BuildManagerStub:
                 response_deserializer=reply.FromString,
             )
 
-        def stream(method: str) -> Callable[..., Iterator[Any]]:
+        def stream(method: str) -> Any:
             reply = _CLASSES[METHODS[method][1]]
-            call: Callable[..., Iterator[Any]] = channel.stream_stream(
+            call: Any = channel.stream_stream(
                 f"/{SERVICE}/{method}",
                 request_serializer=lambda message: message.SerializeToString(),
                 response_deserializer=reply.FromString,
