@@ -133,15 +133,18 @@ def split_lines(chunks: Iterable[bytes], limit: int, *, pieces: bool) -> Iterato
     for chunk in chunks:
         held += chunk
         begin = 0
-        while (end := held.find(b"\n", begin)) >= 0:
+        while True:
+            end = held.find(b"\n", begin)
+            while (len(held) if end < 0 else end) - begin > limit:
+                if not pieces:
+                    raise ClusterError(ErrorKind.SERVER, f"a line of more than {limit} bytes")
+                yield bytes(held[begin : begin + limit])
+                begin += limit
+            if end < 0:
+                break
             yield bytes(held[begin:end])
             begin = end + 1
         del held[:begin]
-        while len(held) > limit:
-            if not pieces:
-                raise ClusterError(ErrorKind.SERVER, f"a line of more than {limit} bytes")
-            yield bytes(held[:limit])
-            del held[:limit]
     if held:
         yield bytes(held)
 

@@ -10,13 +10,14 @@ Each request is a process of about 50 ms and 40 MiB: good for tens of builds at 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from slipway_quay.cluster import MAX_LOG_LINE, ClusterError, ErrorKind, Event, Json, Kind, NotFound, api
@@ -24,8 +25,10 @@ from slipway_quay.config import Api
 
 _FROM_SERVER = re.compile(r"(?:Error from server|error:.*?) ?\((\w+)\):? ?(.*)", re.DOTALL)
 _LOGGED_OUT = re.compile(r"must be logged in|\(Unauthorized\)|Unauthorized")
+_INVALID = re.compile(r"^The (?:request|\w+ \"[^\"]*\") is invalid: (.*)", re.MULTILINE)
 _UNREACHABLE = re.compile(
-    r"connection to the server .* was refused|Unable to connect|dial tcp|i/o timeout|no such host|TLS handshake|EOF|x509|timed out"
+    r"connection to the server .* was refused|Unable to connect|dial tcp|i/o timeout|no such host|TLS handshake|EOF|x509"
+    r"|timed out"
 )
 
 
@@ -53,10 +56,8 @@ class OpenShiftCluster:
 
     def delete(self, kind: Kind, name: str) -> None:
         doing = f"delete {kind.name} {name}"
-        try:
+        with contextlib.suppress(NotFound):
             self._run("delete", ["--raw", api.path(kind, self.namespace, name, propagationPolicy="Background")], doing)
-        except NotFound:
-            pass
 
     def patch(self, kind: Kind, name: str, patch: Json) -> Json:
         doing = f"patch {kind.name} {name}"
@@ -119,14 +120,14 @@ class OpenShiftCluster:
             json.dump(config, file)
         return path
 
-    def _run(self, verb: str, arguments: list[str], doing: str, stdin: str | None = None) -> bytes:
+    def _run(self, verb: str, arguments: Sequence[str], doing: str, stdin: str | None = None) -> bytes:
         # The library's context belongs to the thread. Without tracking it keeps no copy of what went in and came out.
         oc = self._oc
         with oc.client_path(self._settings.client_path), oc.api_server(kubeconfig_path=self._kubeconfig), oc.no_tracking():
             context = oc.cur_context()
             with oc.timeout(self._settings.timeout):
                 try:
-                    done = oc.oc_action(context, verb, cmd_args=arguments, no_namespace=True, stdin_str=stdin)
+                    done = oc.oc_action(context, verb, cmd_args=[*arguments], no_namespace=True, stdin_str=stdin)
                 except OSError as error:
                     raise ClusterError(ErrorKind.INVALID, f"{doing}: cannot run {self._settings.client_path}") from error
         if done.timeout:
@@ -216,6 +217,10 @@ def _refused(message: str, doing: str) -> ClusterError:
         return api.error_of(401, {"message": "the credentials are not accepted"}, doing)
     if matched is not None and matched[1] in api.BY_REASON:
         return api.error_of(api.BY_REASON[matched[1]], {"reason": matched[1], "message": matched[2]}, doing)
+    if invalid := _INVALID.search(message):
+        return api.error_of(422, {"message": invalid[1]}, doing)
     if _UNREACHABLE.search(message):
         return ClusterError(ErrorKind.NETWORK, f"{doing}: cannot reach the API server ({api.one_line(message)})")
-    return ClusterError(ErrorKind.SERVER, f"{doing}: {api.one_line(message) or 'the client failed without a word'}")
+    # Its other words may quote the object it was given, which may be a Secret.
+    words = api.one_line(message.partition("{")[0])
+    return ClusterError(ErrorKind.SERVER, f"{doing}: {words or 'the client failed without a word'}")

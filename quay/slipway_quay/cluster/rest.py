@@ -6,6 +6,7 @@ MAX_ANSWER bytes, and never logs. Proxies come from the environment, as in Quay.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Iterator
@@ -64,11 +65,9 @@ class RestCluster:
         return self._call("POST", api.path(kind, self.namespace), f"create {kind.name}", body=manifest)
 
     def delete(self, kind: Kind, name: str) -> None:
-        try:
-            path = api.path(kind, self.namespace, name, propagationPolicy="Background")
+        path = api.path(kind, self.namespace, name, propagationPolicy="Background")
+        with contextlib.suppress(NotFound):
             self._call("DELETE", path, f"delete {kind.name} {name}")
-        except NotFound:
-            pass
 
     def patch(self, kind: Kind, name: str, patch: Json) -> Json:
         path = api.path(kind, self.namespace, name)
