@@ -58,6 +58,8 @@ class Api:
 
 @dataclass(frozen=True)
 class Config:
+    """`repr` of it shows no secret."""
+
     name: str
     label: str  # `name` in the form a label takes
     api: Api
@@ -69,7 +71,7 @@ class Config:
     step_resources: list[Json]  # TaskRun's spec.stepSpecs
     known_hosts: str | None
     ca_bundle: str | None
-    cache_repository: str | None
+    proxies: Mapping[str, str] = field(repr=False)  # variables of every step; they may hold a password
     insecure_registry: bool
     max_job_time: int
     retention: int
@@ -368,8 +370,13 @@ def _task_params(read: _Reader, taken: frozenset[str]) -> dict[str, Any]:
     return params
 
 
+def _proxies(read: _Reader) -> dict[str, str]:
+    given = {name: read.text(name) for name in ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")}
+    return {name: value for name, value in given.items() if value is not None}
+
+
 # Parameters of the Task that a build decides.
-OWN_PARAMS = frozenset({"url", "revision", "IMAGE", "TAGS", "DOCKERFILE", "CONTEXT"})
+OWN_PARAMS = frozenset({"url", "revision", "archive", "IMAGE", "TAGS", "DOCKERFILE", "CONTEXT", "TLSVERIFY"})
 
 
 def load(entry: Mapping[str, Any]) -> Config:
@@ -394,7 +401,7 @@ def load(entry: Mapping[str, Any]) -> Config:
         step_resources=_resources(read),
         known_hosts=read.text("SSH_KNOWN_HOSTS"),
         ca_bundle=_ca_bundle(read),
-        cache_repository=read.text("CACHE_REPOSITORY"),
+        proxies=_proxies(read),
         insecure_registry=read.flag("INSECURE"),
         max_job_time=int(job_time),
         retention=int(read.number("RETENTION_AFTER_FINISHED", 120, 0, 7 * 86400)),

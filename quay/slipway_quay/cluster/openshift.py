@@ -25,7 +25,7 @@ from slipway_quay.config import Api
 
 _FROM_SERVER = re.compile(r"(?:Error from server|error:.*?) ?\((\w+)\):? ?(.*)", re.DOTALL)
 _LOGGED_OUT = re.compile(r"must be logged in|\(Unauthorized\)|Unauthorized")
-_INVALID = re.compile(r"^The (?:request|\w+ \"[^\"]*\") is invalid: (.*)", re.MULTILINE)
+_INVALID = re.compile(r"^The (?:request|\w+ \"[^\"]*\") is invalid: (.*)", re.MULTILINE | re.DOTALL)
 _UNREACHABLE = re.compile(
     r"connection to the server .* was refused|Unable to connect|dial tcp|i/o timeout|no such host|TLS handshake|EOF|x509"
     r"|timed out"
