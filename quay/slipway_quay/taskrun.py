@@ -1,11 +1,12 @@
 """A build pack of Quay becomes a TaskRun and the Secret it reads. Pure: nothing is asked, nothing is logged.
 
 Where things go:
-- Every secret, and everything that may hold one (the archive's signed URL, proxies), is in the one Secret, named as the TaskRun and owned
-  by it; each workspace binds the keys its step needs. No parameter, label, annotation or argument holds any of it.
-- What users write (URL, revision, paths) goes as parameters, so that a TaskRun can be read. Tekton and the kubelet put text into places
-  of parameters' text that look like `$(…)` or `$$`, and there is no way to quote it; a value with a `$` therefore goes by the Secret too, as
-  the environment variable of its option, which nobody substitutes.
+- Every secret, and everything that may hold one (the archive's signed URL, proxies), is in the one Secret, named as
+  the TaskRun and owned by it; each workspace binds the keys its step needs. No parameter, label, annotation or argument
+  holds any of it.
+- What users write (URL, revision, paths) goes as parameters, so that a TaskRun can be read. Tekton and the kubelet put
+  text into places of parameters' text that look like `$(…)` or `$$`, and there is no way to quote it; a value with a `$`
+  therefore goes by the Secret too, as the environment variable of its option, which nobody substitutes.
 
 PackError is a build pack that can't be built as it is; its text is for the build's author.
 """
@@ -128,7 +129,8 @@ def manifests(pack: BuildPack, job: BuildJob, config: Config) -> Manifests:
     if config.insecure_registry:
         texts.params["TLSVERIFY"] = "false"
 
-    secrets.bind("push-dockerconfig", {"push.json": docker_config({own: ("$token", pack.push_token)})}, {"push.json": "config.json"})
+    push = docker_config({own: ("$token", pack.push_token)})
+    secrets.bind("push-dockerconfig", {"push.json": push}, {"push.json": "config.json"})
     pulls = {own: ("$token", pack.pull_token)}
     if pack.base_username:
         # Quay's robots are of Quay: their password is shown to no other registry.
@@ -253,8 +255,11 @@ class _Secrets:
         self._bound[workspace] = {key: (places or {}).get(key, key) for key in files}
 
     def workspaces(self) -> list[Json]:
+        def items(places: dict[str, str]) -> list[Json]:
+            return [{"key": key, "path": path} for key, path in places.items()]
+
         return [
-            {"name": name, "secret": {"secretName": self._name, "items": [{"key": key, "path": path} for key, path in places.items()]}}
+            {"name": name, "secret": {"secretName": self._name, "items": items(places)}}
             for name, places in sorted(self._bound.items())
         ]
 
