@@ -202,7 +202,7 @@ def _nearest(word: str, known: set[str] | frozenset[str]) -> str | None:
 def label_of(name: str) -> str:
     """A name as a label's value: 1 to 63 letters, digits, '-', '_', '.'. Different names stay different."""
     made = re.sub(r"[^A-Za-z0-9._-]", "-", name)[:63].strip("-_.")
-    if made == name:
+    if made and made == name:
         return made
     return f"{made[:54].rstrip('-_.')}-{hashlib.sha256(name.encode()).hexdigest()[:8]}".lstrip("-")
 

@@ -178,6 +178,7 @@ def merge(target: Any, patch: Any) -> Any:
 
 class Handler(BaseHTTPRequestHandler):
     api: ApiServer
+    body = b""
     protocol_version = "HTTP/1.1"
 
     def log_message(self, *_: Any) -> None:
@@ -193,6 +194,7 @@ class Handler(BaseHTTPRequestHandler):
             self.rfile.readline()
         else:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.body = body
         with api.lock:
             api.requests.append((self.command, self.path))
             fault = next((entry for entry in api.faults if entry[0](self.command, self.path)), None)
