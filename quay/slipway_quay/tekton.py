@@ -23,10 +23,8 @@ from slipway_quay import config as configuration
 from slipway_quay.cluster import Cluster, ClusterError
 from slipway_quay.cluster.connect import connect
 from slipway_quay.executor import Builds, Followers, StartError, Supervisor
-from slipway_quay.follower import Follower
 from slipway_quay.inside import InsideQuay, Quay
 from slipway_quay.job import BuildJob
-from slipway_quay.publisher import Connections
 from slipway_quay.registration import GrpcRegistrar
 
 logger = logging.getLogger(__name__)
@@ -80,6 +78,9 @@ class TektonExecutor(BuilderExecutor):  # type: ignore[misc]
 
 
 def _follower(cluster: Cluster, config: configuration.Config, quay: Quay, background: bool) -> Followers:
+    from slipway_quay.follower import Follower
+    from slipway_quay.publisher import Connections
+
     def token(job: BuildJob) -> str:
         return job.token or quay.job_token(job.build_id, job.job_id, config.max_job_time)
 
