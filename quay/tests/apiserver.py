@@ -58,6 +58,7 @@ class ApiServer:
         self.requests: list[tuple[str, str]] = []
         self.bodies: list[Json] = []
         self.denied: set[tuple[str, str]] = set()  # (verb, plural) that access reviews say no to
+        self.on_create: Callable[[str, Json], None] = lambda plural, item: None  # after it was stored
         self.page = 0  # smaller pages than asked for
         handler = type("BoundHandler", (Handler,), {"api": self})
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), handler)
@@ -279,6 +280,7 @@ class Handler(BaseHTTPRequestHandler):
             item.setdefault("apiVersion", "v1")
             created = api._store("ADDED", plural, namespace, item)
         self.json(201, created)
+        api.on_create(plural, created)
 
     def _one(self, plural: str, namespace: str, name: str, body: bytes) -> None:
         api = self.api
