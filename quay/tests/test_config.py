@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from slipway_quay import config
 from slipway_quay.config import ConfigError, label_of, load
 
 TOKEN = "eyJhbGciOi.secret-of-the-account.x"
@@ -184,6 +186,14 @@ def test_no_secret_is_in_a_configurations_text() -> None:
     text = repr(load(SMALLEST | {"HTTP_PROXY": "http://u:proxy-password@p"}))
     assert TOKEN not in text
     assert "proxy-password" not in text
+
+
+def test_every_key_is_in_the_guide() -> None:
+    source = Path(config.__file__).read_text(encoding="utf-8")
+    keys = set(re.findall(r'(?:read\.\w+|quantity)\("([A-Z0-9_]+)"', source)) | {"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"}
+    guide = (Path(config.__file__).parents[2] / "docs/quay.md").read_text(encoding="utf-8")
+    assert len(keys) > 35
+    assert {key for key in keys if f"`{key}`" not in guide} == set()
 
 
 def test_certificates_are_joined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
