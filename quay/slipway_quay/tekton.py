@@ -47,12 +47,23 @@ class TektonExecutor(BuilderExecutor):  # type: ignore[misc]
         # What Quay waits for gets several tries within the time Quay waits.
         impatient = connect(replace(self.config.api, timeout=min(self.config.api.timeout, self.config.start_timeout / 4)))
         quay = quay or InsideQuay(manager_hostname)
-        self._followers = followers or _follower(cluster, self.config, quay, background)
         registrar = GrpcRegistrar(self.config.follow.manager_address)
-        self._builds = Builds(self.config, impatient, registrar, self._followers, quay)
-        self._supervisor = Supervisor(Builds(self.config, cluster, registrar, self._followers, quay), self.config.poll_interval)
+        self._threads: list[threading.Thread] = []
+        self._stop = threading.Event()
+        followers = followers or self._follower(cluster, quay)
+        self._builds = Builds(self.config, impatient, registrar, followers, quay)
+        self._supervisor = Supervisor(Builds(self.config, cluster, registrar, followers, quay), self.config.poll_interval)
         if background:
+            for thread in self._threads:
+                thread.start()
             self._supervisor.start()
+
+    def shutdown(self) -> None:
+        """Ends this executor's threads; what they know is in the TaskRuns. Quay never calls it: they end with the process."""
+        self._stop.set()
+        self._supervisor.stop(30)
+        for thread in self._threads:
+            thread.join(30)
 
     @property
     def name(self) -> str:
@@ -76,27 +87,23 @@ class TektonExecutor(BuilderExecutor):  # type: ignore[misc]
         except ClusterError as error:
             raise ExecutorException(f"running builds can't be counted: {error}") from None
 
+    def _follower(self, cluster: Cluster, quay: Quay) -> Followers:
+        from slipway_quay.follower import Follower
+        from slipway_quay.publisher import Connections
 
-def _follower(cluster: Cluster, config: configuration.Config, quay: Quay, background: bool) -> Followers:
-    from slipway_quay.follower import Follower
-    from slipway_quay.publisher import Connections
+        def token(job: BuildJob) -> str:
+            return job.token or quay.job_token(job.build_id, job.job_id, self.config.max_job_time)
 
-    def token(job: BuildJob) -> str:
-        return job.token or quay.job_token(job.build_id, job.job_id, config.max_job_time)
+        connections = Connections(self.config.follow.manager_address, token)
+        follower = Follower(cluster, connections, self.config.follow, quay=quay, executor=self.config.label)
+        self._threads.append(threading.Thread(target=self._follow, args=(follower,), name="slipway-follower", daemon=True))
+        return follower  # type: ignore[no-any-return, unused-ignore]
 
-    connections = Connections(config.follow.manager_address, token)
-    follower: Followers = Follower(cluster, connections, config.follow, quay=quay, executor=config.label)
-    if background:
-        stop = threading.Event()  # never set: the thread ends with the manager, and all that matters is in the TaskRuns
-        threading.Thread(target=_follow, args=(follower, stop), name="slipway-follower", daemon=True).start()
-    return follower
-
-
-def _follow(follower: Any, stop: threading.Event) -> None:
-    """Begins anew whatever happens: without a follower every build would end as an internal error."""
-    while not stop.is_set():
-        try:
-            follower.run(stop)
-        except Exception:
-            logger.exception("the follower begins anew")
-        stop.wait(5)
+    def _follow(self, follower: Any) -> None:
+        """Begins anew whatever happens: without a follower every build would end as an internal error."""
+        while not self._stop.is_set():
+            try:
+                follower.run(self._stop)
+            except Exception:
+                logger.exception("the follower begins anew")
+            self._stop.wait(5)

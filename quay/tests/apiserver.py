@@ -31,6 +31,7 @@ KINDS = {
     "pods": "Pod",
     "configmaps": "ConfigMap",
     "serviceaccounts": "ServiceAccount",
+    "leases": "Lease",
     "namespaces": "Namespace",
     "roles": "Role",
     "rolebindings": "RoleBinding",
