@@ -30,7 +30,7 @@ class BuildJob:
 
     build_id: str  # Quay's build uuid
     taskrun: str  # name of the TaskRun, and the execution id Quay knows
-    uid: str  # metadata.uid of the TaskRun: another one of that name is not this attempt
+    uid: str  # metadata.uid of the TaskRun: another one of that name is not this attempt. Frames have it as `build_id`
     job_id: str  # key of the job in Quay's orchestrator, as its tokens name it
     created: float  # seconds since the epoch, by the manager's clock
     repository: str = ""  # namespace/name, for messages only

@@ -1,5 +1,7 @@
 """All of it but the pods: Quay's own manager, servicer, tokens and logs; TektonExecutor with its own threads, loaded by the
-launcher's key; a Kubernetes API over TLS; what the steps say is recorded. Compared with the follower's goldens. Needs QUAY_SOURCE.
+launcher's key; a Kubernetes API over TLS; what the steps say is recorded. Compared with the follower's goldens.
+
+Needs QUAY_SOURCE.
 """
 
 from __future__ import annotations
@@ -106,7 +108,9 @@ class Build:
         self._status(lambda status: status.update(podName=self.pod, steps=steps, conditions=[condition]))
 
     def says(self, step: str, lines: list[bytes]) -> None:
-        self.server.log(self.pod, f"step-{step}", *lines)
+        # The Task gives its steps the TaskRun's uid for --build-id; the recordings were made with another.
+        uid = self.server.find("taskruns", self.taskrun)["metadata"]["uid"].encode()  # type: ignore[index]
+        self.server.log(self.pod, f"step-{step}", *(line.replace(b'"build_id":"3f1c"', b'"build_id":"%s"' % uid) for line in lines))
 
     def step_ends(self, step: str) -> None:
         self.server.log(self.pod, f"step-{step}", None)
