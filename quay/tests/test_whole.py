@@ -110,7 +110,8 @@ class Build:
     def says(self, step: str, lines: list[bytes]) -> None:
         # The Task gives its steps the TaskRun's uid for --build-id; the recordings were made with another.
         uid = self.server.find("taskruns", self.taskrun)["metadata"]["uid"].encode()  # type: ignore[index]
-        self.server.log(self.pod, f"step-{step}", *(line.replace(b'"build_id":"3f1c"', b'"build_id":"%s"' % uid) for line in lines))
+        own = [line.replace(b'"build_id":"3f1c"', b'"build_id":"%s"' % uid) for line in lines]
+        self.server.log(self.pod, f"step-{step}", *own)
 
     def step_ends(self, step: str) -> None:
         self.server.log(self.pod, f"step-{step}", None)
