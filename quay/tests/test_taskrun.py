@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -53,6 +55,46 @@ def workspace(result: taskrun.Manifests, name: str) -> dict[str, str]:
 
 def logins(text: str) -> dict[str, str]:
     return {where: base64.b64decode(entry["auth"]).decode() for where, entry in json.loads(text)["auths"].items()}
+
+
+def hostile_pack() -> BuildPack:
+    git = GitPackage("https://git.example.com/$(params.IMAGE)", "$(HOME)$$(HOME)", "PRIVATE-KEY-TEXT")
+    return replace(GIT_PACK, git=git, context="/it's \"here\"\n", dockerfile_path="--$(context.taskRun.name)/$$")
+
+
+MANIFESTS = {
+    "git": (GIT_PACK, {"SSH_KNOWN_HOSTS": "git.example.com ssh-ed25519 AAAA"}),
+    "archive": (
+        ARCHIVE_PACK,
+        {
+            "CONTAINER_MEMORY_LIMITS": "4Gi",
+            "STORAGE_SIZE": "20Gi",
+            "HTTPS_PROXY": "http://user:PROXY-PASSWORD@proxy:3128",
+            "CA_CERT": "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----",
+            "IMAGE_PULL_SECRET_NAME": "pull",
+            "NODE_SELECTOR_LABEL_VALUE": "builds",
+            "POD_TEMPLATE": {"hostUsers": False, "tolerations": [{"key": "builds", "operator": "Exists"}]},
+            "TASK_PARAMS": {"LABELS": ["a=b"], "RECIPE": "A"},
+        },
+    ),
+    "hostile": (hostile_pack(), {}),
+}
+
+
+@pytest.mark.parametrize("name", MANIFESTS)
+def test_manifests_are_what_tektons_own_code_has_been_shown(name: str) -> None:
+    """tests/tekton/quay_test.go has Tekton validate these files and make Pods of them. UPDATE_GOLDEN=1 writes them anew."""
+    pack, entry = MANIFESTS[name]
+    result = made(pack, load({"NAME": "builds"} | entry))
+    git = pack.git or GitPackage("", "", "")
+    context, dockerfile = paths(pack.context, pack.dockerfile_path)
+    texts = {"url": git.url, "revision": git.sha, "archive": pack.package_url or "", "context": context, "dockerfile": dockerfile}
+    said = {"texts": texts, "secrets": [*SECRETS, "PROXY-PASSWORD"], "taskrun": result.taskrun, "secret": result.secret}
+    file = Path(__file__).parent / "manifests" / f"{name}.json"
+    if os.environ.get("UPDATE_GOLDEN"):
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(json.dumps(said, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    assert said == json.loads(file.read_text(encoding="utf-8"))
 
 
 def test_a_git_build() -> None:
