@@ -288,3 +288,15 @@ def test_the_launcher_starts_quays_own_manager_with_the_executor_known(
     assert quay.Manager.EXECUTORS["tekton"] is TektonExecutor
     assert set(quay.Manager.EXECUTORS) == {"popen", "ec2", "kubernetes", "kubernetesPodman", "tekton"}
     assert seen == [{"EXECUTORS": [{"EXECUTOR": "tekton"}]}]
+
+
+@pytest.mark.skipif(not hasattr(InsideQuay, "remember"), reason="there is no follower")
+def test_two_executors_in_one_process_both_hand_over_how_a_build_ended(scene: Scene) -> None:
+    """Quay's notifier is made to carry it once for the whole process, whoever remembers."""
+    from buildman.jobutil.buildjob import BuildJobNotifier  # type: ignore[import-not-found]
+
+    for number in range(2):
+        InsideQuay(MANAGER).remember(scene.build, f"why {number}", None, [])
+        BuildJobNotifier(scene.build).send_notification("build_failure")
+        _, data = scene.quay.database.notifications[-1]
+        assert data.get("error_message") == f"why {number}"
