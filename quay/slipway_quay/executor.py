@@ -30,8 +30,8 @@ from slipway_quay.taskrun import BuildPack, PackError
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
-UNSCHEDULED_AGE = 90.0  # seconds after which a build whose phase says it isn't running has been forgotten
-ORPHAN_AGE = 120.0  # seconds after which a Secret without TaskRun is one whose start was cut short
+UNSCHEDULED_AGE = 90.0  # seconds to look at a build whose phase says that it isn't running, before it counts as forgotten
+ORPHAN_AGE = 120.0  # seconds to look at a Secret without TaskRun, before its start counts as cut short
 OVERDUE = 300.0  # seconds past its time limit, Tekton itself should have ended it
 UNREAD_AGE = 900.0  # seconds a finished TaskRun is kept for a follower that has not told Quay yet
 _PAUSES = (0.25, 0.5, 1.0, 2.0)
@@ -78,6 +78,7 @@ class Builds:
         self._followers = followers
         self._quay = quay
         self._clock = clock or Clock()
+        self._seen: dict[str, float] = {}  # by tend(): when it first saw what it may have to end
 
     # What Quay calls.
 
@@ -132,6 +133,10 @@ class Builds:
     def tend(self) -> None:
         """Ends what nobody waits for, deletes what is over, adopts what is not followed. Raises ClusterError, QuayError."""
         items, _ = self._list()
+        secrets, _ = self._cluster.list(SECRET, job.selector(self._config.label))
+        names = {str(item["metadata"]["name"]) for item in (*items, *secrets)}
+        now = self._clock.monotonic()
+        self._seen = {name: self._seen.get(name, now) for name in names}
         newest: dict[str, float] = {}
         jobs = {}
         for item in items:
@@ -145,7 +150,12 @@ class Builds:
                 self._tend(item, jobs.get(name), newest)
             except ClusterError as error:
                 logger.warning("TaskRun %s: %s", name, error)
-        self._tend_secrets({str(item["metadata"]["name"]): item for item in items})
+        taskruns = {str(item["metadata"]["name"]): item for item in items}
+        for secret in secrets:
+            try:
+                self._tend_secret(secret, taskruns)
+            except ClusterError as error:
+                logger.warning("Secret %s: %s", secret["metadata"]["name"], error)
 
     def _tend(self, item: Json, found: BuildJob | None, newest: dict[str, float]) -> None:
         name = str(item["metadata"]["name"])
@@ -167,14 +177,14 @@ class Builds:
             if age > self._config.max_job_time + OVERDUE:
                 self._cluster.delete(TASKRUN, name)
             return
-        why = self._unwanted(phase, age, superseded)
+        why = self._unwanted(phase, age, self._seen_for(name), superseded)
         if why is not None:
             logger.info("build %s: TaskRun %s is ended: %s", found.build_id, name, why)
             self._stop(name, why)
         else:
             self._adopt(found)
 
-    def _unwanted(self, phase: str | None, age: float, superseded: bool) -> str | None:
+    def _unwanted(self, phase: str | None, age: float, seen: float, superseded: bool) -> str | None:
         if phase == inside.CANCELLED:
             return "the build was cancelled"
         if superseded:
@@ -183,22 +193,23 @@ class Builds:
             return "the build is past its time limit"
         if phase in (inside.COMPLETE, inside.ERROR):
             return f"Quay has ended the build ({phase})"
-        if age > UNSCHEDULED_AGE and phase in (None, inside.WAITING, inside.INTERNAL_ERROR):
+        if seen > UNSCHEDULED_AGE and phase in (None, inside.WAITING, inside.INTERNAL_ERROR):
             return f"Quay does not wait for it ({phase or 'no such build'})"
         return None
 
-    def _tend_secrets(self, taskruns: dict[str, Json]) -> None:
-        secrets, _ = self._cluster.list(SECRET, job.selector(self._config.label))
-        for secret in secrets:
-            metadata = secret["metadata"]
-            name = str(metadata["name"])
-            if metadata.get("ownerReferences") or self._clock.now() - _time(metadata.get("creationTimestamp")) < ORPHAN_AGE:
-                continue
-            if name in taskruns:
-                self._cluster.patch(SECRET, name, taskrun.owner_patch(taskruns[name]))
-            else:
-                logger.info("Secret %s belongs to no TaskRun and is deleted", name)
-                self._cluster.delete(SECRET, name)
+    def _tend_secret(self, secret: Json, taskruns: dict[str, Json]) -> None:
+        name = str(secret["metadata"]["name"])
+        if secret["metadata"].get("ownerReferences") or self._seen_for(name) < ORPHAN_AGE:
+            return
+        if name in taskruns:
+            self._cluster.patch(SECRET, name, taskrun.owner_patch(taskruns[name]))
+        else:
+            logger.info("Secret %s belongs to no TaskRun and is deleted", name)
+            self._cluster.delete(SECRET, name)
+
+    def _seen_for(self, name: str) -> float:
+        """Seconds by this process's own clock: the cluster's and other managers' may differ by more than a start takes."""
+        return self._clock.monotonic() - self._seen[name]
 
     # Parts.
 

@@ -157,6 +157,8 @@ class TestStart:
         scene.followers.failing = True
         name = scene.start()
         scene.followers.failing = False
+        scene.builds.tend()
+        scene.followers.adopted.clear()
         scene.clock.time += 200
         scene.builds.tend()
         secret = scene.server.find("secrets", name)
@@ -281,12 +283,26 @@ class TestTend:
         name = scene.start(phase=str(phase))
         if phase is None:
             del scene.quay.phases[BUILD]
-        scene.clock.time += 60
-        scene.builds.tend()
-        assert not scene.is_cancelled(name)
-        scene.clock.time += 60
+        for _ in range(2):
+            scene.builds.tend()
+            assert not scene.is_cancelled(name)
+            scene.clock.time += 60
         scene.builds.tend()
         assert scene.is_cancelled(name)
+
+    def test_a_manager_whose_clock_is_ahead_ends_nothing_that_another_is_starting(self, scene: Scene) -> None:
+        name = scene.start(phase=inside.WAITING)
+        scene.server.update("secrets", name, lambda it: it["metadata"].pop("ownerReferences"))
+        scene.server.remove("taskruns", name)
+        other = scene.start(OTHER, phase=inside.WAITING)
+        ahead = Scene(scene.server)
+        ahead.clock.time += 3600
+        ahead.quay.phases = scene.quay.phases
+        for _ in range(2):
+            ahead.builds.tend()
+            ahead.clock.time += 50
+        assert not scene.is_cancelled(other)
+        assert name in scene.server.names("secrets")
 
     def test_an_earlier_attempt_is_ended_when_a_later_one_runs(self, scene: Scene) -> None:
         first = scene.start()
