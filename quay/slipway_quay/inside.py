@@ -38,6 +38,10 @@ class Quay(Protocol):
         """An entry in the build's log; `kind` is "phase", "command", "error" or None for plain output."""
         ...
 
+    def log_entries(self, build_id: str, start: int) -> tuple[int, list[dict[str, Any]]]:
+        """How many entries the build's log has, and those from index `start` on."""
+        ...
+
     def set_status(self, build_id: str, status: dict[str, Any]) -> None:
         """What the progress bar shows: total_commands, current_command, pull_completion, push_completion, …"""
         ...
@@ -59,6 +63,10 @@ class Quay(Protocol):
         """Sends `build_failure` or `build_success`, with what Quay's own code leaves out of them."""
         ...
 
+    def remember(self, build_id: str, error_message: str | None, image_id: str | None, manifest_digests: list[str]) -> None:
+        """What Quay's own notification of the build's end, sent by the phase that follows, is to carry."""
+        ...
+
 
 T = TypeVar("T")
 
@@ -68,6 +76,7 @@ class InsideQuay:
         self._manager_hostname = manager_hostname
         self._lock = threading.Lock()
         self._redis: Any = None
+        self._outcomes: dict[str, tuple[str | None, str | None, list[str]]] = {}  # by build, until its notification is sent
 
     @staticmethod
     def _asking(what: str, question: Callable[[], T]) -> T:
@@ -145,6 +154,47 @@ class InsideQuay:
 
         self._asking("cannot send a notification", ask)
 
+    def remember(self, build_id: str, error_message: str | None, image_id: str | None, manifest_digests: list[str]) -> None:
+        def ask() -> None:
+            from buildman.jobutil.buildjob import BuildJobNotifier
+
+            self._carry(BuildJobNotifier)
+            with self._lock:
+                self._outcomes[build_id] = (error_message, image_id, manifest_digests)
+                while len(self._outcomes) > 1000:  # whose terminal phase was refused: nobody asks for them
+                    self._outcomes.pop(next(iter(self._outcomes)))
+
+        self._asking("cannot prepare a notification", ask)
+
+    def _carry(self, notifier: Any) -> None:
+        """Quay's manager leaves these arguments out when it sends; they are put in on the way, once for the whole process."""
+        with self._lock:
+            sends = notifier.send_notification
+            if getattr(sends, "carries_outcomes", False):
+                return
+
+        def send_notification(
+            that: Any,
+            kind: str,
+            error_message: str | None = None,
+            image_id: str | None = None,
+            manifest_digests: Any = None,
+        ) -> Any:
+            known: tuple[str | None, str | None, list[str]] = (None, None, [])
+            if kind in ("build_success", "build_failure"):
+                with self._lock:
+                    known = self._outcomes.pop(that.build_uuid, known)
+            return sends(
+                that,
+                kind,
+                error_message or known[0],
+                image_id or known[1],
+                manifest_digests or known[2] or None,
+            )
+
+        send_notification.carries_outcomes = True  # type: ignore[attr-defined]
+        notifier.send_notification = send_notification
+
     def job_token(self, build_id: str, job_id: str, seconds: int) -> str:
         def ask() -> str:
             from app import instance_keys
@@ -162,6 +212,15 @@ class InsideQuay:
             build_logs.append_log_message(build_id, message, kind, data)
 
         self._asking("cannot write to a build's log", ask)
+
+    def log_entries(self, build_id: str, start: int) -> tuple[int, list[dict[str, Any]]]:
+        def ask() -> tuple[int, list[dict[str, Any]]]:
+            from app import build_logs
+
+            count, entries = build_logs.get_log_entries(build_id, start)
+            return int(count), list(entries)
+
+        return self._asking("cannot read a build's log", ask)
 
     def set_status(self, build_id: str, status: dict[str, Any]) -> None:
         def ask() -> None:
