@@ -279,11 +279,12 @@ class Session:
                 self._reading.give_up(gone)
             await self._write_status(now)
 
-    async def _write_status(self, now: float) -> None:
+    async def _write_status(self, now: float | None) -> None:
+        """Now and then; without a time, at once."""
         status = self._mapper.status()
-        if status == self._status or now - self._status_at < self._settings.status_interval:
+        if status == self._status or (now is not None and now - self._status_at < self._settings.status_interval):
             return
-        self._status, self._status_at = status, now
+        self._status, self._status_at = status, now or self._around.clock()
         try:
             await self._around.blocking(self._around.quay.set_status, self.job.build_id, status)
         except QuayError as error:
@@ -307,6 +308,7 @@ class Session:
     # --- the end
 
     async def _conclude(self, verdict: Verdict) -> None:
+        await self._write_status(None)
         quay, problem = (
             self._around.quay,
             verdict.problem or Problem("internalerror", "internal", "the build failed"),
