@@ -102,7 +102,9 @@ class Follower:
         with self._lock:
             self._loop = asyncio.get_running_loop()
         with ThreadPoolExecutor(POOL_THREADS, "follow") as pool:
-            self._around = Surroundings(self._cluster, self._logs, self._connect, self._quay, self._settings, self._clock, pool)
+            self._around = Surroundings(
+                self._cluster, self._logs, self._connect, self._quay, self._settings, self._clock, pool, asyncio.Lock()
+            )
             try:
                 while not stop.is_set():
                     if await self._claim():

@@ -76,7 +76,7 @@ def parse(line: bytes) -> Frame | Foreign:
     if len(line) >= MAX_FRAME:
         return _foreign(line)
     try:
-        value = json.loads(line.decode("utf-8"), parse_constant=_no_constant)
+        value = _DECODER.decode(line.decode("utf-8"))
     except (ValueError, RecursionError):
         return _foreign(line)
     if type(value) is not dict or type(value.get("slipway")) is not int or value["slipway"] != PROTOCOL:
@@ -97,7 +97,8 @@ def text(body: dict[str, Any], name: str, limit: int = MAX_FRAME) -> str:
     value = body.get(name)
     if not isinstance(value, str):
         return ""
-    return _SURROGATE.sub("\ufffd", value[:limit])
+    value = value[:limit]
+    return value if value.isascii() else _SURROGATE.sub("\ufffd", value)
 
 
 def number(body: dict[str, Any], name: str) -> float | None:
@@ -120,6 +121,9 @@ def whole(body: dict[str, Any], name: str) -> int | None:
 
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON")
+
+
+_DECODER: Final = json.JSONDecoder(parse_constant=_no_constant)
 
 
 def _foreign(line: bytes) -> Foreign:
@@ -151,6 +155,11 @@ class StepReader:
     def stuck(self) -> bool:
         """So many frames came too early that the missing ones will not come on this reading of the log."""
         return self._since_early > PATIENCE
+
+    @property
+    def passed(self) -> bool:
+        """This reading has come to what follows the missing frames."""
+        return self._since_early > 0
 
     def begin_reading(self) -> None:
         """The log is going to be read again, from the last frame's time on."""

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Iterator
 from typing import Final, Protocol
 
 from slipway_quay.cluster import Cluster, ClusterError, ErrorKind
 
+WAITED: Final = 0.002  # seconds for a line that was not there yet
+COLLECTED: Final = 0.2  # seconds for which lines are left in the connection then
 MAX_BEHIND: Final = 1024 * 1024  # bytes read that the loop has not taken yet
 
 
@@ -85,7 +88,13 @@ class _ThreadedLog:
             self._wake()
 
     def _pump(self, log: Iterator[bytes]) -> None:
+        last = time.monotonic()
         for line in log:
+            if (now := time.monotonic()) - last > WAITED:
+                # It had to wait for this line: let more come together, or two hundred threads would wake for each of theirs.
+                time.sleep(COLLECTED)
+                now = time.monotonic()
+            last = now
             with self._changed:
                 while self._size >= MAX_BEHIND and not self._closed:
                     self._changed.wait()

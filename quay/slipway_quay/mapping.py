@@ -79,7 +79,7 @@ class Outcome:
 
 def harmless(line: str) -> str:
     """Text of others in a form Quay does not take for a command."""
-    return _STEP.sub(_BREAK, line)
+    return _STEP.sub(_BREAK, line) if "Step " in line else line
 
 
 class Mapper:
@@ -169,7 +169,9 @@ class Mapper:
             entries += [*self._flush(), Line(f"[{int(dropped)} bytes of the log are left out here]")]
         stream = "err" if frame.body.get("stream") == "err" else "out"
         # A person's line has no line end within; a form of one would look like several on the next reading.
-        said = text(frame.body, "text").replace("\r\n", "\n").replace("\r", "\n")
+        said = text(frame.body, "text")
+        if "\r" in said:
+            said = said.replace("\r\n", "\n").replace("\r", "\n")
         line = self._pieces.pop(stream, "") + said
         if frame.body.get("more") is True and len(line) < MAX_LINE:
             self._pieces[stream] = line

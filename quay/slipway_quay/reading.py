@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from slipway_quay.session import Surroundings
 
 PAUSES: Final = (0.1, 0.5, 1.0, 2.0, 5.0)  # ticks before a log is opened again
-AT_ONCE: Final = 500  # lines taken before other builds get their turn
+AT_ONCE: Final = 200  # lines taken before other builds get their turn
 
 
 class _State(enum.Enum):
@@ -34,24 +34,28 @@ class _State(enum.Enum):
 
 
 class Reading:
+    """`deliver` takes the entries of one frame; `room` returns once more may be delivered."""
+
     def __init__(
         self,
         job: BuildJob,
         around: Surroundings,
         mapper: Mapper,
-        deliver: Callable[[list[Entry], Mark], Awaitable[None]],
+        deliver: Callable[[list[Entry], Mark], None],
+        room: Callable[[], Awaitable[None]],
     ) -> None:
         self._job = job
         self._around = around
         self._settings = around.settings
         self._mapper = mapper
         self._deliver = deliver
+        self._room = room
         self.taskrun: Json | None = None
         self.gone = False  # deleted, or another one has its name
         self._changed = asyncio.Event()
         self._state = _State.PENDING
         self._since = around.clock()  # of the state, or of the last frame while RUNNING
-        self._unreachable_since: float | None = None
+        self._unreachable: tuple[float, str] | None = None  # since when the log can't be had, and why
         self._given_up: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
 
     # --- what happens outside
@@ -76,7 +80,7 @@ class Reading:
     def silent_for_too_long(self, now: float) -> Verdict | None:
         """Heartbeats to Quay end with this: a build is not kept alive for what does not come."""
         silent = now - self._since
-        if self._unreachable_since is not None and now - self._unreachable_since < self._settings.outage_timeout:
+        if self._unreachable is not None and now - self._unreachable[0] < self._settings.outage_timeout:
             return None
         if self._state is _State.PENDING and silent > self._settings.scheduling_timeout:
             return lost(
@@ -92,7 +96,8 @@ class Reading:
     def _waits_for(self) -> str:
         how = condition(self.taskrun)
         waiting = [one_line(str((step.get("waiting") or {}).get("reason", ""))) for step in steps(self.taskrun)]
-        return " ".join(filter(None, [how.reason, how.message, *dict.fromkeys(waiting)]))
+        unreachable = self._unreachable[1] if self._unreachable is not None else ""
+        return " ".join(filter(None, [how.reason, how.message, *dict.fromkeys(waiting), unreachable]))
 
     # --- the build
 
@@ -162,40 +167,41 @@ class Reading:
 
     async def _read_container(self, pod: str, container: str, index: int, attempt: int, reader: StepReader) -> None:
         quiet = max(2.5 * self._mapper.heartbeat, 5.0)
-        passes = 0
+        passes, over_since = 0, None
         while True:
             over = self._has_ended(index) or self._attempt() > attempt
+            over_since = (over_since or self._around.clock()) if over else None
             reader.begin_reading()
-            seen, answered = (reader.step, reader.seq), False
+            seen, whole = (reader.step, reader.seq), False
             log = self._around.logs.open(pod, container, reader.t or None, quiet)
             try:
-                await self._read_pass(log, index, attempt, reader)
-                self._unreachable_since, answered = None, True
+                # The longer nothing came, the longer it is waited for: an API server may be slow to begin.
+                whole = await self._read_pass(log, index, attempt, reader, patience=2 + 2 * passes)
+                self._unreachable = None
             except ClusterError as error:
                 if error.kind in (ErrorKind.NOT_FOUND, ErrorKind.INVALID):
-                    self._unreachable_since, answered = None, True
-                elif self._unreachable_since is None:
-                    self._unreachable_since = self._around.clock()
+                    self._unreachable, whole = None, True
+                elif self._unreachable is None:
+                    self._unreachable = (self._around.clock(), str(error))
             finally:
                 log.close()
-            if self._is_finished(reader):
-                return
             progressed = (reader.step, reader.seq) != seen
-            if reader.missing and answered and not progressed:
+            if reader.missing and not progressed and (whole or reader.passed):
                 # Read again and still not there: it never comes.
                 for item in reader.give_up():
-                    await self._take(item, attempt)
+                    self._take(item, attempt)
                 progressed = True
-                if self._is_finished(reader):
-                    return
-            if over and answered and not progressed:
+            if self._is_finished(reader):
+                return
+            waited = over_since is not None and self._around.clock() - over_since > self._settings.settle_timeout
+            if over and not progressed and (whole or (waited and self._unreachable is None)):
                 return
             passes = 0 if progressed else passes + 1
-            if not over:
+            if not (over and progressed):
                 await asyncio.sleep(PAUSES[min(passes, len(PAUSES) - 1)] * self._settings.tick)
 
-    async def _read_pass(self, log: Log, index: int, attempt: int, reader: StepReader) -> None:
-        """One opened log, until it ends or there is a reason to open it again."""
+    async def _read_pass(self, log: Log, index: int, attempt: int, reader: StepReader, patience: int) -> bool:
+        """One opened log. True: to its end; False: until there was a reason to open it again."""
         idle = 0
         while True:
             try:
@@ -204,33 +210,36 @@ class Reading:
             except TimeoutError:
                 idle += 1
                 # The container's end is known, or a frame is missing, and the stream keeps still: it may be a dead one.
-                if idle >= 2 and (self._has_ended(index) or self._attempt() > attempt or reader.missing or self.gone):
-                    return
+                if idle >= patience and (self._has_ended(index) or self._attempt() > attempt or reader.missing):
+                    return False
                 continue
             if not lines:
-                return
+                return True
             idle = 0
-            self._unreachable_since = None
-            for number, line in enumerate(lines, 1):
-                for item in reader.feed(line):
-                    await self._take(item, attempt)
-                if number % AT_ONCE == 0:
+            self._unreachable = None
+            for begin in range(0, len(lines), AT_ONCE):
+                # One build at a time, and Quay's answers in between: two hundred logs at once would keep them waiting.
+                async with self._around.turn:
+                    for line in lines[begin : begin + AT_ONCE]:
+                        for item in reader.feed(line):
+                            self._take(item, attempt)
                     await asyncio.sleep(0)
+                await self._room()
             if self._is_finished(reader):
-                return
+                return True
             if reader.missing and reader.stuck:
-                return
+                return False
 
-    async def _take(self, item: Frame | Foreign | Gap, attempt: int) -> None:
+    def _take(self, item: Frame | Foreign | Gap, attempt: int) -> None:
         entries = self._mapper.take(item)
         if isinstance(item, Frame):
             if self._state is not _State.RUNNING:
                 self._enter(_State.RUNNING)
             self.heard()
             if entries:
-                await self._deliver(entries, Mark(attempt, item.step, item.seq))
+                self._deliver(entries, Mark(attempt, item.step, item.seq))
         elif isinstance(item, Gap) and entries:
-            await self._deliver(entries, Mark(attempt, item.step, item.before))
+            self._deliver(entries, Mark(attempt, item.step, item.before))
 
     def _is_finished(self, reader: StepReader) -> bool:
         """Nothing more is expected of this container: `slipway run` says several ends."""

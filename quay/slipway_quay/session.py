@@ -57,6 +57,7 @@ class Surroundings:
     settings: FollowSettings
     clock: Callable[[], float]  # monotonic
     pool: Executor  # for what blocks: cluster, database, redis
+    turn: asyncio.Lock  # held by the build whose lines are taken
 
     async def blocking(self, call: Callable[..., T], *arguments: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self.pool, call, *arguments)
@@ -74,7 +75,7 @@ class Session:
         self._all_read = False
         self._told = Told([])
         self._resumed: Mark | None = None
-        self._reading = Reading(job, around, self._mapper, self._deliver)
+        self._reading = Reading(job, around, self._mapper, self._deliver, self._room)
         self._last_contact: float | None = None  # Quay's last accepted sign of life
         self._last_sent = 0.0
         self._last_message: tuple[str, int] = ("", 0)  # and how often it was told in a row
@@ -147,15 +148,18 @@ class Session:
 
     # --- from the reader
 
-    async def _deliver(self, entries: list[Entry], mark: Mark) -> None:
-        """Entries of one frame, in order. Waits while too much is waiting to be told."""
+    def _deliver(self, entries: list[Entry], mark: Mark) -> None:
+        """Entries of one frame, in order."""
         if self._resumed is not None and self._reading.order(mark) <= self._reading.order(self._resumed):
             return
         for entry in entries:
             if not self._told.has(entry):
                 self._outbox.put(entry, mark)
-        if self._outbox:
+        if self._outbox and not self._wake.is_set():
             self._wake.set()
+
+    async def _room(self) -> None:
+        """Waits while too much waits to be told."""
         while self._outbox.full:
             self._reading.heard()
             await asyncio.sleep(self._settings.tick / 10)
@@ -170,7 +174,7 @@ class Session:
         elif verdict.kind not in (Kind.ERROR, Kind.RETRY):
             return
         self._resumed = None
-        await self._deliver(entries, LAST)
+        self._deliver(entries, LAST)
 
     async def _tries_again(self) -> bool:
         remaining = await self._retrying(self._around.quay.retries_remaining, self.job.job_id)

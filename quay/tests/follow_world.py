@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+
 from slipway_quay import rpc
 from slipway_quay.cluster import (
     TASKRUN,
@@ -549,7 +550,9 @@ class Build:
 
     def wait_until_left(self) -> Build:
         """For the follower alone: Quay keeps the job of a cancelled build until it runs out."""
-        eventually(lambda: all(self.job.uid in follower._finished for follower, _, _ in self.world.running), f"the end of {self.id}")
+        eventually(
+            lambda: all(self.job.uid in follower._finished for follower, _, _ in self.world.running), f"the end of {self.id}"
+        )
         return self
 
     def wait(self, seconds: float = 20.0) -> Build:
@@ -567,9 +570,7 @@ class World:
 
     def follow(self, settings: FollowSettings = FAST, identity: str | None = None) -> Follower:
         connect = Connections(self.manager.address, lambda job: self.manager.job_token(job.build_id, job.job_id, 60))
-        follower = Follower(
-            self.cluster, connect, settings, self.clock, quay=self.manager, executor=EXECUTOR, identity=identity
-        )
+        follower = Follower(self.cluster, connect, settings, self.clock, quay=self.manager, executor=EXECUTOR, identity=identity)
         stop = threading.Event()
 
         def run() -> None:

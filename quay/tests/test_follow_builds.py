@@ -84,7 +84,9 @@ def test_a_build_the_cluster_stopped_for_its_time_is_an_error(world: World) -> N
     for step in ("fetch", "resolve"):
         build.says(step, recorded("killed")[step]).step_ends(step)
     build.says("build", recorded("killed")["build"])
-    build.step_ends("build", 1, "TaskRunTimeout").ends("False", "TaskRunTimeout", 'TaskRun "x" failed to finish within "1h0m0s"').wait()
+    build.step_ends("build", 1, "TaskRunTimeout").ends(
+        "False", "TaskRunTimeout", 'TaskRun "x" failed to finish within "1h0m0s"'
+    ).wait()
     compare(world, "taskrun-timeout")
 
 
@@ -103,7 +105,9 @@ def lose_the_pod(world: World, retries: int) -> None:
     build = world.build(retries=retries).pod_runs()
     for step in ("fetch", "resolve"):
         build.says(step, recorded("killed")[step]).step_ends(step)
-    build.says("build", recorded("killed")["build"][:-1]).ends("False", "PodEvicted", "The node was low on resource: ephemeral-storage.")
+    build.says("build", recorded("killed")["build"][:-1]).ends(
+        "False", "PodEvicted", "The node was low on resource: ephemeral-storage."
+    )
     build.wait()
 
 

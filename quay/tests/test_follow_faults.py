@@ -16,6 +16,7 @@ from pathlib import Path
 import grpc
 import pytest
 from follow_world import FAST, Build, World, eventually, recorded
+
 from slipway_quay.cluster import TASKRUN, ClusterError, ErrorKind
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "success.json").read_text())

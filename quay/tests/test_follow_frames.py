@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from follow_world import recorded
+
 from slipway_quay.frames import (
     MAX_EARLY,
     MAX_FOREIGN,
@@ -172,7 +173,9 @@ def test_a_jump_of_seq_does_not_fill_the_memory() -> None:
     assert not reader.missing
 
 
-@pytest.mark.parametrize("forged", [hello(build_id="other"), hello("push"), hello("fetch"), line(2, "hello", HELLO), line(5, "end", {}, step="push")])
+@pytest.mark.parametrize(
+    "forged", [hello(build_id="other"), hello("push"), hello("fetch"), line(2, "hello", HELLO), line(5, "end", {}, step="push")]
+)
 def test_a_forged_beginning_is_foreign(forged: bytes) -> None:
     reader = StepReader("3f1c")
     read(reader, hello(), line(2, "phase", {"name": "building"}), line(3))
@@ -322,4 +325,10 @@ def test_what_quay_holds_already_is_not_told_again() -> None:
 
 def test_entries_of_a_reading_with_a_hole_find_their_place() -> None:
     told_already = Told([{"message": "a\nb\nc\nd"}])
-    assert [told_already.has(Line(name)) for name in ("a", "[1 messages lost]", "c", "d", "e")] == [True, False, True, True, False]
+    assert [told_already.has(Line(name)) for name in ("a", "[1 messages lost]", "c", "d", "e")] == [
+        True,
+        False,
+        True,
+        True,
+        False,
+    ]
