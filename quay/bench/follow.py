@@ -2,9 +2,9 @@
 
     python3 bench/follow.py [--builds 200] [--rate 100] [--seconds 60] [--burst 5] [--answer-ms 3] [--table]
 
-Three processes: an API server that plays logs (asyncio), a build manager with Quay's ten threads and a pause in every answer for the
-database and redis behind it, and the follower, which alone is measured. Every line carries its build, its number and the time it was
-written, so the manager can say what was lost, doubled, out of order, and how long a line was on its way.
+Three processes: an API server that plays logs (asyncio), a build manager with Quay's ten threads and a pause in every answer
+for the database and redis behind it, and the follower, which alone is measured. Every line carries its build, its number and
+the time it was written, so the manager can say what was lost, doubled, out of order, and how long a line was on its way.
 """
 
 from __future__ import annotations
@@ -321,8 +321,10 @@ def main() -> None:
         process.terminate()
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     if options.table:
-        print(f"| {options.builds} | {options.rate} | {options.burst} | {share:.2f} | {memory:.0f} | {threads} | {result['messages'] / options.seconds:.0f} "
-              f"| {result['median delay']:.1f} s / {result['99 % delay']:.1f} s | {result['lost']} / {result['doubled or out of order']} |")  # fmt: skip
+        cells: list[object] = [options.builds, options.rate, options.burst, f"{share:.2f}", f"{memory:.0f}", threads]
+        cells += [f"{result['messages'] / options.seconds:.0f}", f"{result['median delay']:.1f} s / {result['99 % delay']:.1f} s"]
+        cells += [f"{result['lost']} / {result['doubled or out of order']}"]
+        print("|", " | ".join(map(str, cells)), "|")
     else:
         print(
             json.dumps(

@@ -1,7 +1,7 @@
 """What the follower's tests stand on: a build manager with Quay's rules behind a real gRPC server, and a cluster that plays logs.
 
-`Manager` is the servicer's and the lifecycle manager's behaviour as docs/quay-follower.md has it, with time that can be moved; `World`
-puts it together with a `FakeCluster` and followers that can be started, stopped and killed.
+`Manager` is the servicer's and the lifecycle manager's behaviour as docs/quay-follower.md has it, with time that can be moved;
+`World` puts it together with a `FakeCluster` and followers that can be started, stopped and killed.
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ def test_run_failure(build):
 
 
 def test_missing_base(build, registry):
-    made = build("missing-base", "FROM %s/acme/nothing:9\nRUN true\n" % registry.address)
+    made = build("missing-base", f"FROM {registry.address}/acme/nothing:9\nRUN true\n")
     if made.resolved.exit == 0:
         assert made.step("build").exit == 10
 
