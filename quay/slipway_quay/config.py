@@ -36,8 +36,8 @@ class FollowSettings:
     freshness: float = 60.0  # and for a step that has said hello, that long after its last frame
     phase_delay: float = 5.0  # before the first SetPhase: Quay marks a job scheduled after start_builder returned
     job_time: float = 7200.0  # a build's longest life, as MAXIMUM_JOB_TIME
-    lease_time: float = 30.0  # a follower that did not renew its lease for so long has lost it, and all it followed with it
-    heartbeat_interval: float = 15.0  # between signs of life of one build; a log message is one. Quay waits 60
+    lease_time: float = 15.0  # a follower that did not renew its lease for so long has lost it, and all it followed with it
+    heartbeat_interval: float = 10.0  # between signs of life of one build; a log message is one. Quay waits 60
     lapse: float = 50.0  # without one accepted in that time a build is given up: a later one would restore the retry
     flush_interval: float = 1.0  # lines of one build are collected for so long
     status_interval: float = 2.0  # between two updates of one build's progress bar

@@ -31,6 +31,7 @@ from slipway_quay.session import Session, Surroundings
 log = logging.getLogger(__name__)
 
 POOL_THREADS: Final = 8
+SESSIONS: Final = 3  # of one build that may fail before it is given up
 WATCH_TIME: Final = 30.0  # seconds of one watch request
 RELIST_TIME: Final = 300.0  # a watch that has missed something is put right after that
 WATCH_PAUSES: Final = (0.2, 1.0, 2.0, 5.0)
@@ -74,8 +75,10 @@ class Follower:
         self._adopted: dict[str, BuildJob] = {}  # by uid; what `adopt` was given and no session has yet
         self._loop: asyncio.AbstractEventLoop | None = None
         self._leads = False
+        self._complained = False
         self._sessions: dict[str, tuple[Session, asyncio.Task[None], float]] = {}
         self._finished: set[str] = set()
+        self._failed: dict[str, int] = {}  # sessions that ended, by build
         self._around: Surroundings | None = None
 
     @property
@@ -103,7 +106,15 @@ class Follower:
             self._loop = asyncio.get_running_loop()
         with ThreadPoolExecutor(POOL_THREADS, "follow") as pool:
             self._around = Surroundings(
-                self._cluster, self._logs, self._connect, self._quay, self._settings, self._clock, pool, asyncio.Lock()
+                self._cluster,
+                self._logs,
+                self._connect,
+                self._quay,
+                self._settings,
+                self._clock,
+                pool,
+                asyncio.Lock(),
+                lambda: self._lease.held,
             )
             try:
                 while not stop.is_set():
@@ -117,13 +128,17 @@ class Follower:
                 await self._connect.close()
                 await self._around.blocking(self._lease.release)
 
-    async def _claim(self) -> bool:
+    async def _claim(self) -> bool | None:
+        """None: the cluster could not be asked. Then nobody can take the lease either, or it will soon be found taken."""
         assert self._around is not None
         try:
-            return await self._around.blocking(self._lease.claim)
+            claimed = await self._around.blocking(self._lease.claim)
+            self._complained = False
+            return claimed
         except ClusterError as error:
-            log.warning("the lease of the follower could not be had: %s", error)
-            return self._lease.held
+            log.log(logging.DEBUG if self._complained else logging.WARNING, "the follower's lease can't be had: %s", error)
+            self._complained = True  # once, not every few seconds of an outage
+            return None
 
     async def _lead(self, stop: threading.Event) -> None:
         log.info("following the builds of %s", self._selector)
@@ -134,8 +149,8 @@ class Follower:
         try:
             while not stop.is_set():
                 await _unless(stop, self._settings.lease_time / 6)
-                if not stop.is_set() and not await self._claim():
-                    log.warning("another follower has the lease, or it could not be renewed: following stops here")
+                if not stop.is_set() and await self._claim() is False:
+                    log.warning("another follower has the lease: following stops here")
                     return
         finally:
             self._leads = False
@@ -146,6 +161,7 @@ class Follower:
             await asyncio.gather(*tasks, return_exceptions=True)
             self._sessions.clear()
             self._finished.clear()
+            self._failed.clear()
 
     # --- which builds there are
 
@@ -169,13 +185,16 @@ class Follower:
 
     async def _run(self, session: Session) -> None:
         uid = session.job.uid
+        over = False
         try:
-            await session.run()
-        except Exception:
-            # A fault of ours must not end the other builds; Quay ends this one when its heartbeats stay away.
-            log.exception("build %s is no longer followed", session.job.build_id)
-        self._finished.add(uid)
+            over = await session.run()
+        except Exception:  # a fault of ours must not end the other builds
+            log.exception("build %s is not followed for the moment", session.job.build_id)
         self._sessions.pop(uid, None)
+        self._failed[uid] = self._failed.get(uid, 0) + 1
+        if over or self._failed[uid] >= SESSIONS:
+            # If it isn't over, Quay ends it when its heartbeats stay away.
+            self._finished.add(uid)
 
     def _changed(self, event: Event) -> None:
         if event.type is EventType.BOOKMARK or not self._leads:
@@ -204,6 +223,7 @@ class Follower:
             return
         there = {self._there_is(taskrun) for taskrun in taskruns}
         self._finished &= {uid for uid in there if uid is not None}
+        self._failed = {uid: count for uid, count in self._failed.items() if uid in there}
         for uid, (session, _, since) in list(self._sessions.items()):
             if uid not in there and since < asked:
                 session.seen(None)

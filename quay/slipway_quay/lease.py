@@ -41,7 +41,7 @@ class Lease:
 
     @property
     def held(self) -> bool:
-        """Still ours for certain: a follower whose renewals fail stops before another may begin."""
+        """Still ours for certain: a follower whose renewals fail falls silent before another may begin."""
         return self._renewed_at is not None and self._clock() - self._renewed_at < self._duration * 2 / 3
 
     def claim(self) -> bool:

@@ -10,7 +10,6 @@ Rules of Quay's that shape it (docs/quay-follower.md has the reasons):
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import logging
 import time
@@ -23,7 +22,7 @@ from typing import Any, Final, TypeVar
 from slipway_quay.cluster import TASKRUN, Cluster, ClusterError, Json
 from slipway_quay.config import FollowSettings
 from slipway_quay.frames import MAX_SEQ
-from slipway_quay.inside import ENDED, WAITING, Quay, QuayError
+from slipway_quay.inside import ENDED, INTERNAL_ERROR, WAITING, Quay, QuayError
 from slipway_quay.job import FOLLOW_PREFIX, BuildJob
 from slipway_quay.logsource import LogSource
 from slipway_quay.mapping import Command, Entry, ErrorEntry, Line, Mapper, Phase, Problem, told
@@ -37,6 +36,7 @@ T = TypeVar("T")
 
 CHECKPOINT: Final = f"{FOLLOW_PREFIX}told"
 RETRY_PAUSE: Final = (0.2, 0.5, 1.0, 2.0)
+UNSCHEDULED: Final = 60.0  # seconds after which a job that is not marked as scheduled never will be
 LAST: Final = Mark(1 << 30, "push", MAX_SEQ)  # of what is said once all frames have been
 PAST_ALL: Final = 1 << 40  # index of no log entry: only their number is wanted
 AGAIN_LINE: Final = "The build is going to be tried again."
@@ -58,6 +58,7 @@ class Surroundings:
     clock: Callable[[], float]  # monotonic
     pool: Executor  # for what blocks: cluster, database, redis
     turn: asyncio.Lock  # held by the build whose lines are taken
+    leads: Callable[[], bool]  # nobody else follows, for certain
 
     async def blocking(self, call: Callable[..., T], *arguments: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self.pool, call, *arguments)
@@ -89,8 +90,10 @@ class Session:
         """The TaskRun as it is now; None: it is gone."""
         self._reading.seen(taskrun)
 
-    async def run(self) -> None:
-        """Until the build is over. Cancelled, it leaves everything so that another can go on."""
+    async def run(self) -> bool:
+        """Until the build is over. Cancelled, it leaves everything so that another can go on. False: so it does, because
+        something went wrong that a new session may not meet."""
+        over = True
         try:
             await self._begin()
             async with asyncio.TaskGroup() as tasks:
@@ -103,11 +106,13 @@ class Session:
                 await sending
                 watching.cancel()
             await self._conclude(verdict)
-        except* Over as over:
-            log.info("build %s: %s", self.job.build_id, over.exceptions[0])
+        except* Over as ended:
+            log.info("build %s: %s", self.job.build_id, ended.exceptions[0])
             await self._stop_taskrun()
         except* (Refused, QuayError, ClusterError) as failed:
-            log.warning("build %s is no longer followed: %s", self.job.build_id, failed.exceptions[0])
+            log.warning("build %s is not followed for the moment: %s", self.job.build_id, failed.exceptions[0])
+            over = False
+        return over
 
     # --- beginning
 
@@ -115,22 +120,24 @@ class Session:
         await self._until_scheduled()
         self._publisher = await self._around.blocking(self._around.connect, self.job)
         # Asked before anything is told: the log of a build that is over may have been archived, and is not to grow again.
-        await self._persist(self._beat)
+        await self._persist(self._beat, alone=True)
         taskrun = await self._reading.first_seen()
         start = self._read_checkpoint(taskrun)
         _, stored = await self._retrying(self._around.quay.log_entries, self.job.build_id, start)
         self._told = Told(stored)
 
     async def _until_scheduled(self) -> None:
-        """Quay marks the job as scheduled after start_builder has returned, and would undo what was told before."""
-        while (age := time.time() - self.job.created) < self._settings.phase_delay:
-            with contextlib.suppress(QuayError):
-                if await self._around.blocking(self._around.quay.phase, self.job.build_id) not in (
-                    WAITING,
-                    None,
-                ):
+        """Quay marks the job as scheduled after start_builder has returned, and would undo what was told before. A later attempt
+        begins as the former one ended, with an internal error."""
+        while (age := time.time() - self.job.created) < UNSCHEDULED:
+            try:
+                phase = await self._around.blocking(self._around.quay.phase, self.job.build_id)
+                if phase not in (WAITING, INTERNAL_ERROR, None):
                     return
-            await asyncio.sleep(min(self._settings.tick / 4, max(self._settings.phase_delay - age, 0.01)))
+            except QuayError:
+                if age > self._settings.phase_delay:
+                    return
+            await asyncio.sleep(self._settings.tick / 4)
 
     def _read_checkpoint(self, taskrun: Json | None) -> int:
         """Index in Quay's log from which what is stored has to be compared."""
@@ -246,13 +253,17 @@ class Session:
             raise Over("Quay has ended the job")
         self._last_contact = self._around.clock()
 
-    async def _persist(self, call: Callable[[], Any]) -> None:
+    async def _persist(self, call: Callable[[], Any], alone: bool = False) -> None:
         """Again and again while the manager can't be asked, until Quay would no longer take it for the same life."""
         attempt, began = 0, self._around.clock()
         while True:
             since = began if self._last_contact is None else self._last_contact
             if self._around.clock() - since > self._settings.lapse:
                 raise Over("the build manager could not be reached in time: left to its expiry")
+            if not (alone or self._around.leads()):
+                # The cluster can't be asked who follows. Signs of life do no harm twice; everything else waits.
+                await asyncio.sleep(self._settings.tick)
+                continue
             try:
                 await call()
                 return
@@ -278,7 +289,7 @@ class Session:
             await asyncio.sleep(settings.tick)
             now = self._around.clock()
             if self._last_contact is not None and now - self._last_contact >= settings.heartbeat_interval:
-                await self._persist(self._beat)
+                await self._persist(self._beat, alone=True)
             if (gone := self._reading.silent_for_too_long(now)) is not None:
                 self._reading.give_up(gone)
             await self._write_status(now)

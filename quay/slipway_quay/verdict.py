@@ -41,8 +41,8 @@ class Condition:
         return self.status in ("True", "False")
 
 
-# Classes of an error frame that another attempt may do better.
-_AGAIN: Final = frozenset({"network", "registry", "internal"})
+# Classes of an error frame that another attempt would not do better; any other may be one of a later version.
+_FINAL: Final = frozenset({"usage", "build", "auth", "pod", "resource"})
 
 # Reasons of Tekton that the cluster's administrator has to do something about. Not among them: what a busy cluster or
 # registry causes (TaskRunImagePullFailed, TaskRunResolutionFailed, PodEvicted, …).
@@ -93,7 +93,7 @@ def decide(outcome: Outcome, taskrun: Json | None, pod: Json | None) -> Verdict:
         return _again("the TaskRun succeeded, but its log does not say that the image was pushed", how.message)
     said = outcome.problem
     if said is not None and said.klass != "cancelled":
-        return Verdict(Kind.RETRY if said.klass in _AGAIN else Kind.ERROR, said)
+        return Verdict(Kind.ERROR if said.klass in _FINAL else Kind.RETRY, said)
     if said is None and outcome.ended.get("push") == "succeeded":
         return _again(f"the image was pushed, but the TaskRun failed: {how.reason}", how.message)
     return _without_a_word(outcome, taskrun, pod, how)

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -113,16 +114,19 @@ def test_a_log_rotated_before_it_was_read_says_how_much_is_lost(world: World) ->
 
 
 def test_an_api_server_that_restarts(world: World) -> None:
-    world.follow(dataclasses.replace(FAST, lease_time=3.0))
+    world.follow()
     build = world.build()
 
     def restart(step: str, at: int) -> None:
         if step != "build" or at != 20:
             return
+        eventually(lambda: "line 5 of 40" in build.story)
         world.cluster.failing = ClusterError(ErrorKind.NETWORK, "connection refused")
         world.cluster.cut()
         world.cluster.forgotten = world.cluster.version  # and its watch cache begins anew
-        time.sleep(0.5)
+        beats = len([call for call in world.manager.calls if call[0] == "heartbeat"])
+        time.sleep(2 * FAST.lease_time)
+        assert len([call for call in world.manager.calls if call[0] == "heartbeat"]) > beats, "the build would have run out"
         world.cluster.failing = None
 
     play(build, restart)
@@ -306,6 +310,43 @@ def test_an_archived_build_does_not_grow_again(world: World) -> None:
     assert world.manager.logs[build.id] == []
 
 
+@pytest.mark.parametrize("before", ["waiting", "internalerror"])
+def test_nothing_is_said_before_quay_has_scheduled_the_job(world: World, before: str) -> None:
+    build = world.build()
+    with world.manager.lock:
+        world.manager.phases[build.id] = before
+        world.manager.logs[build.id].clear()
+    follower = world.follow()
+    follower.adopt(build.job)
+    build.plays("success")
+    eventually(lambda: follower.following)
+    time.sleep(10 * FAST.tick)
+    assert world.manager.calls == []
+    world.manager.update_phase(build.job.job_id, "build-scheduled", {})
+    build.wait()
+    is_whole(build)
+
+
+def test_a_session_that_failed_is_begun_anew(world: World) -> None:
+    entries, failures = world.manager.log_entries, iter([1, 2])
+
+    def fail(build_id: str, start: int) -> tuple[int, list[Any]]:
+        if next(failures, None):
+            raise ZeroDivisionError("a fault of ours")
+        return entries(build_id, start)
+
+    world.manager.log_entries = fail  # type: ignore[method-assign]
+    follower = world.follow()
+    build = world.build().plays("success")
+
+    def again() -> bool:
+        follower.adopt(build.job)  # as the executor does that finds it unfinished
+        return build.is_over()
+
+    eventually(again)
+    is_whole(build)
+
+
 # --- the build manager's side
 
 
@@ -354,7 +395,13 @@ def test_a_token_quay_does_not_take_ends_one_build_and_no_other(world: World) ->
     play_as(other)
     other.wait()
     assert other.phase == "complete"
-    refused.wait_until_left()
+    [(follower, _, _)] = world.running
+
+    def given_up() -> bool:
+        follower.adopt(refused.job)  # as the executor does again and again, for it may have been a token that had run out
+        return refused.job.uid in follower._finished
+
+    eventually(given_up)
     assert refused.phase == "build-scheduled"
 
 

@@ -192,9 +192,10 @@ def test_every_call_is_one_quays_servicer_takes(world: World, monkeypatch: pytes
     lock = threading.Lock()
     lifecycle = world.manager.manager  # type: ignore[attr-defined]
     for name in ("append_build_log", "update_job_phase", "job_heartbeat"):
+        inner = getattr(lifecycle, name)
 
-        def noted(*arguments: Any, name: str = name, call: Any = getattr(lifecycle, name), **more: Any) -> Any:
-            answer = call(*arguments, **more)
+        def noted(*arguments: Any, name: str = name, inner: Any = inner, **more: Any) -> Any:
+            answer = inner(*arguments, **more)
             with lock:
                 answers.append((name, answer))
             return answer
