@@ -162,7 +162,7 @@ class Api:
         hello = {
             "protocol": 1,
             "version": "bench",
-            "build_id": f"build-{number}",
+            "build_id": f"uid-{number}",
             "attempt": 1,
             "does": step,
             "limits": {"heartbeat_ms": 10000},

@@ -134,7 +134,8 @@ class StepReader:
     """One container's log, from the first line to the last, however often it is read again.
 
     A container runs one step, or with `slipway run` several, one after another. A hello begins a step only if the one before has
-    ended and the new one comes later in STEPS; it must name the build. Anything else that looks like a frame is Foreign.
+    ended and the new one comes later in STEPS; it must name the build as the steps were told to. Anything else that looks
+    like a frame is Foreign.
     """
 
     def __init__(self, build_id: str) -> None:

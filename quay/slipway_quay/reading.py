@@ -143,7 +143,7 @@ class Reading:
         while await self._until_started(index, attempt):
             pod = str((self.taskrun or {}).get("status", {}).get("podName", ""))
             container = str(steps(self.taskrun)[index].get("container", ""))
-            reader = StepReader(self._job.build_id)
+            reader = StepReader(self._job.uid)
             await self._read_container(pod, container, index, attempt, reader)
             if reader.step is not None and self._mapper.outcome.ended.get(reader.step) != "succeeded":
                 return

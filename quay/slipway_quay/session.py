@@ -10,6 +10,7 @@ Rules of Quay's that shape it (docs/quay-follower.md has the reasons):
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import time
@@ -74,6 +75,7 @@ class Session:
         self._outbox = Outbox()
         self._wake = asyncio.Event()  # something for the sender
         self._all_read = False
+        self._all_told = asyncio.Event()
         self._told = Told([])
         self._resumed: Mark | None = None
         self._reading = Reading(job, around, self._mapper, self._deliver, self._room)
@@ -104,7 +106,9 @@ class Session:
                 self._all_read = True
                 self._wake.set()
                 await sending
-                watching.cancel()
+                # Not cancelled: an answer under way would break the stream of all, and a sign of life after the end undo it.
+                self._all_told.set()
+                await watching
             await self._conclude(verdict)
         except* Over as ended:
             log.info("build %s: %s", self.job.build_id, ended.exceptions[0])
@@ -214,11 +218,9 @@ class Session:
                     await self._checkpoint()
 
     async def _nap(self, seconds: float) -> None:
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._wake.wait()
-        except TimeoutError:
-            pass
 
     async def _tell(self, batch: Batch) -> None:
         assert self._publisher is not None
@@ -285,8 +287,10 @@ class Session:
 
     async def _watch_the_clock(self) -> None:
         settings = self._settings
-        while True:
-            await asyncio.sleep(settings.tick)
+        while not self._all_told.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(settings.tick):
+                    await self._all_told.wait()
             now = self._around.clock()
             if self._last_contact is not None and now - self._last_contact >= settings.heartbeat_interval:
                 await self._persist(self._beat, alone=True)

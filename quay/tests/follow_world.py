@@ -501,6 +501,9 @@ class Build:
         return self.cluster.containers[self.pod, f"step-{step}"]
 
     def says(self, step: str, lines: list[bytes]) -> Build:
+        """`lines` of a recording, as the Task's steps would have said them: it gives them the TaskRun's uid for --build-id."""
+        ours = b'"build_id":"%s"' % self.job.uid.encode()
+        lines = [line.replace(b'"build_id":"3f1c"', ours) for line in lines]
         with self.cluster.changed:
             self.log(step).lines.extend(lines)
             self.cluster.changed.notify_all()
