@@ -14,7 +14,7 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 PROTOCOL: Final = 1
 MAX_FRAME: Final = 4096  # bytes with the line end, by the contract
@@ -41,8 +41,7 @@ class NewerProtocol(Exception):
         self.version = version
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     seq: int
     t: str  # RFC 3339, UTC, milliseconds
     step: str

@@ -161,7 +161,7 @@ class Mapper:
 
     def _log(self, frame: Frame) -> list[Entry]:
         entries: list[Entry] = []
-        dropped = number(frame.body, "dropped")
+        dropped = number(frame.body, "dropped") if "dropped" in frame.body else None
         if frame.body.get("tail") is True and not self._in_tail:
             self._in_tail = True
             entries += [*self._flush(), Line("[the log was too long to be shown whole; this is its end]")]
@@ -176,6 +176,8 @@ class Mapper:
         if frame.body.get("more") is True and len(line) < MAX_LINE:
             self._pieces[stream] = line
             return entries
+        if "\n" not in line:
+            return [*entries, Line(harmless(line))]
         return entries + [Line(harmless(part)) for part in line.split("\n")]
 
     def _progress(self, frame: Frame) -> list[Entry]:

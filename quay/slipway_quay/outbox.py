@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 from slipway_quay.mapping import Command, Entry, ErrorEntry, Line, Phase
 
 MAX_MESSAGE: Final = 256 * 1024  # characters of lines in one message; gRPC takes 4 MiB
-MAX_WAITING: Final = 1024 * 1024  # characters; past it no more is read
+MAX_WAITING: Final = 512 * 1024  # characters; past it no more is read
 LOOK_AHEAD: Final = 5000  # stored entries among which one that is not the next is looked for
 
 

@@ -341,7 +341,9 @@ class Session:
         elif verdict.kind is Kind.RETRY and await self._tries_again():
             await self._retrying(quay.expire, self.job.job_id)
         else:
-            remaining = await self._retrying(quay.retries_remaining, self.job.job_id)
+            remaining = None
+            with contextlib.suppress(QuayError):  # nobody is told by us then; the build ends all the same
+                remaining = await self._around.blocking(quay.retries_remaining, self.job.job_id)
             await self._retrying(quay.remember, self.job.build_id, problem.message, None, [])
             await self._last_phase("error")
             if remaining:
