@@ -16,7 +16,7 @@ from typing import Final, Protocol
 from slipway_quay.cluster import Cluster, ClusterError, ErrorKind
 
 WAITED: Final = 0.002  # seconds for a line that was not there yet
-COLLECTED: Final = 0.2  # seconds for which lines are left in the connection then
+COLLECTED: Final = 0.5  # seconds for which lines are left in the connection then
 MAX_BEHIND: Final = 256 * 1024  # bytes read that the loop has not taken yet
 
 
