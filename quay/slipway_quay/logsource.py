@@ -16,6 +16,7 @@ from typing import Final, Protocol
 from slipway_quay.cluster import Cluster, ClusterError, ErrorKind
 
 WAITED: Final = 0.002  # seconds for a line that was not there yet
+ENOUGH: Final = 16 * 1024  # bytes without a wait: so busy a log is worth its wake-ups
 COLLECTED: Final = 0.5  # seconds for which lines are left in the connection then
 MAX_BEHIND: Final = 256 * 1024  # bytes read that the loop has not taken yet
 
@@ -88,13 +89,15 @@ class _ThreadedLog:
             self._wake()
 
     def _pump(self, log: Iterator[bytes]) -> None:
-        last = time.monotonic()
+        asked, read = time.monotonic(), 0
         for line in log:
-            if (now := time.monotonic()) - last > WAITED:
-                # It had to wait for this line: let more come together, or two hundred threads would wake for each of theirs.
-                time.sleep(COLLECTED)
-                now = time.monotonic()
-            last = now
+            if time.monotonic() - asked > WAITED:
+                if read < ENOUGH:
+                    # It had to wait for this line, and not much came before: let more come together, or two hundred threads
+                    # would wake for each of theirs.
+                    time.sleep(COLLECTED)
+                read = 0
+            read += len(line)
             with self._changed:
                 while self._size >= MAX_BEHIND and not self._closed:
                     self._changed.wait()
@@ -103,6 +106,7 @@ class _ThreadedLog:
                 self._lines.append(line)
                 self._size += len(line) + 64
                 self._wake()
+            asked = time.monotonic()
         close = getattr(log, "close", None)
         if close is not None:
             close()
