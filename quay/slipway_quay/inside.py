@@ -71,12 +71,16 @@ class Quay(Protocol):
 T = TypeVar("T")
 
 
+# What `remember` was told, by build, until its notification is sent. Of the process, as Quay's notifier is.
+_outcomes: dict[str, tuple[str | None, str | None, list[str]]] = {}
+_outcomes_lock = threading.Lock()
+
+
 class InsideQuay:
     def __init__(self, manager_hostname: str) -> None:
         self._manager_hostname = manager_hostname
         self._lock = threading.Lock()
         self._redis: Any = None
-        self._outcomes: dict[str, tuple[str | None, str | None, list[str]]] = {}  # by build, until its notification is sent
 
     @staticmethod
     def _asking(what: str, question: Callable[[], T]) -> T:
@@ -158,42 +162,13 @@ class InsideQuay:
         def ask() -> None:
             from buildman.jobutil.buildjob import BuildJobNotifier
 
-            self._carry(BuildJobNotifier)
-            with self._lock:
-                self._outcomes[build_id] = (error_message, image_id, manifest_digests)
-                while len(self._outcomes) > 1000:  # whose terminal phase was refused: nobody asks for them
-                    self._outcomes.pop(next(iter(self._outcomes)))
+            _carry(BuildJobNotifier)
+            with _outcomes_lock:
+                _outcomes[build_id] = (error_message, image_id, manifest_digests)
+                while len(_outcomes) > 1000:  # whose terminal phase was refused: nobody asks for them
+                    _outcomes.pop(next(iter(_outcomes)))
 
         self._asking("cannot prepare a notification", ask)
-
-    def _carry(self, notifier: Any) -> None:
-        """Quay's manager leaves these arguments out when it sends; they are put in on the way, once for the whole process."""
-        with self._lock:
-            sends = notifier.send_notification
-            if getattr(sends, "carries_outcomes", False):
-                return
-
-        def send_notification(
-            that: Any,
-            kind: str,
-            error_message: str | None = None,
-            image_id: str | None = None,
-            manifest_digests: Any = None,
-        ) -> Any:
-            known: tuple[str | None, str | None, list[str]] = (None, None, [])
-            if kind in ("build_success", "build_failure"):
-                with self._lock:
-                    known = self._outcomes.pop(that.build_uuid, known)
-            return sends(
-                that,
-                kind,
-                error_message or known[0],
-                image_id or known[1],
-                manifest_digests or known[2] or None,
-            )
-
-        send_notification.carries_outcomes = True  # type: ignore[attr-defined]
-        notifier.send_notification = send_notification
 
     def job_token(self, build_id: str, job_id: str, seconds: int) -> str:
         def ask() -> str:
@@ -229,3 +204,23 @@ class InsideQuay:
             build_logs.set_status(build_id, status)
 
         self._asking("cannot write a build's status", ask)
+
+
+def _carry(notifier: Any) -> None:
+    """Quay's manager leaves these arguments out when it sends; they are put in on the way, once for the whole process."""
+    with _outcomes_lock:
+        sends = notifier.send_notification
+        if getattr(sends, "carries_outcomes", False):
+            return
+
+        def send_notification(
+            that: Any, kind: str, error_message: str | None = None, image_id: str | None = None, manifest_digests: Any = None
+        ) -> Any:
+            known: tuple[str | None, str | None, list[str]] = (None, None, [])
+            if kind in ("build_success", "build_failure"):
+                with _outcomes_lock:
+                    known = _outcomes.pop(that.build_uuid, known)
+            return sends(that, kind, error_message or known[0], image_id or known[1], manifest_digests or known[2] or None)
+
+        send_notification.carries_outcomes = True  # type: ignore[attr-defined]
+        notifier.send_notification = send_notification

@@ -39,7 +39,7 @@ class Build:
     def keep(self, verb, done):
         text = done.out.decode()
         text = re.sub(r"127\.0\.0\.1:\d+", "registry.example.com", text)
-        text = re.sub(r"/[^\"\s:]*pytest-[^\"\s:/]*/(?:popen-gw\d+/)?[^\"\s:/]*", "/work", text)
+        text = re.sub(r"/[^\"\s:]*pytest-[^\"\s:/]*/(?:popen-gw\d+/)?[^\"\s:/]*", "/workspace", text)
         (self.folder / f"{verb}.frames").write_text(text)
         return done
 
