@@ -296,4 +296,18 @@ Missing missing_for(const Report& report, std::string_view recipe) {
     return result;
 }
 
+std::vector<const Prerequisite*> limits(const Report& report) {
+    std::vector<const Prerequisite*> result;
+    if (report.overlay.refused() || report.overlay_whiteout.refused()) {
+        result.push_back(&prerequisite("overlay"));
+    }
+    if (!report.fuse_device.works() || report.fuse_overlayfs.empty()) {
+        result.push_back(&prerequisite("fuse"));
+    }
+    if (report.proc.refused()) {
+        result.push_back(&prerequisite("proc"));
+    }
+    return result;
+}
+
 } // namespace slipway::pod

@@ -28,5 +28,7 @@ const Prerequisite* prerequisite_for_text(std::string_view buildah_text) noexcep
 std::vector<const Prerequisite*> missing(const Report& report);
 /// What stands between this pod and one recipe (recipe.hpp), most fundamental first; empty = it can be used.
 std::vector<const Prerequisite*> missing_for(const Report& report, std::string_view recipe);
+/// What a build can do without, but not every wish for a storage or an isolation.
+std::vector<const Prerequisite*> limits(const Report& report);
 
 } // namespace slipway::pod

@@ -216,6 +216,7 @@ std::string render_json(const Report& report, const Result<Recipe>& recipe) {
                          {"hint", error.hint}};
     }
     root["missing"] = entries(missing(report));
+    root["limits"] = entries(limits(report));
     root["recipes"] = Json::array();
     for (const std::string_view name : recipe_names()) {
         const auto obstacles = missing_for(report, name);

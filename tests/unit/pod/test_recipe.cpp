@@ -206,6 +206,23 @@ TEST_CASE("what cannot build is refused with the prerequisite and its YAML") {
     }
 }
 
+TEST_CASE("what limits a build without stopping it is listed apart") {
+    Report report = recipe_a();
+    report.fuse_device = works;
+    report.fuse_overlayfs = "/usr/bin/fuse-overlayfs";
+    CHECK(limits(report).empty());
+    report.overlay_whiteout = refused;
+    report.proc = refused;
+    report.fuse_device = refused;
+    CHECK(missing(report).empty());
+    const auto json = nlohmann::json::parse(render_json(report, choose(report)));
+    CHECK(json.at("can_build") == true);
+    REQUIRE(json.at("limits").size() == 3);
+    CHECK(json.at("limits").at(0).at("id") == "overlay");
+    CHECK(json.at("limits").at(1).at("id") == "fuse");
+    CHECK(json.at("limits").at(2).at("id") == "proc");
+}
+
 TEST_CASE("wishes that do not exist or do not fit are usage errors") {
     CHECK(choose(recipe_a(), "Z").error().klass == ErrorClass::usage);
     CHECK(choose(recipe_a(), "auto", "zfs").error().klass == ErrorClass::usage);

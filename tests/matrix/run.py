@@ -1,0 +1,324 @@
+"""Builds the corpus with the shipped image under every pod setting, seccomp profile, storage and isolation.
+
+    run.py [--pairwise | --full] [--cell TEXT] [--case NAME] [--jobs N] [--write]
+
+A cell is POD/PROFILE/STORAGE/ISOLATION. Each runs `slipway doctor --json`, then `slipway build` of some Dockerfiles of
+the corpus, whose images are examined; what comes out is compared with expected.json. --pairwise (default) takes as few
+cells as have every pair of settings and spreads the corpus over them; --full takes all cells, and the whole corpus in
+every pod setting that builds. --cell and --case narrow to names that contain the text. --write, with --full, writes
+expected.json and the table in docs/pods.md.
+
+Needs podman, the runtime and test images, and Go with its module proxy for two of the profiles: without those the
+cells are skipped, counted and named. Prints `N passed, N failed, N skipped` last.
+"""
+
+import argparse
+import concurrent.futures
+import datetime
+import hashlib
+import itertools
+import json
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(TOP / "tests" / "matrix"), str(TOP / "tests" / "e2e")]
+
+import corpus  # noqa: E402
+import pods  # noqa: E402
+import rows  # noqa: E402
+import table  # noqa: E402
+from cluster import BASE, RESTRICTED, RUNTIME, TEST, Cluster, podman, run  # noqa: E402
+
+BASES = {"busybox": "1.37", "tools": "1", "toolbox": "1", "onbuild": "1", "layered": "1"}
+CELL_SECONDS = 1500
+BUILD_SECONDS = 300
+
+# $1 the cell, $2 the storage, $3 and on: cases. A recorded start of buildah tells a refusal from a failure.
+SCRIPT = r"""
+cell=/cells/$1 storage=$2
+shift 2
+mkdir "$cell" && slipway doctor --json --work /slipway/work >"$cell/doctor.json"
+for case; do
+    here=$cell/$case
+    mkdir "$here" && cp -r "/cells/plans/$case" "$here/state" || exit 1
+    printf '#!/bin/sh\n: >"%s/started"\nexec buildah "$@"\n' "$here" >"$here/buildah" && chmod 755 "$here/buildah"
+    set -- --output=frames --state="$here/state" --work=/slipway/work --buildah="$here/buildah" --storage="$storage" \
+        --tls-verify=false $OPTIONS
+    if [ "$case" = secret-mount ]; then set -- "$@" --secret=id=token,src=/cells/secret; fi
+    slipway build --timeout="$SECONDS_EACH" "$@" >"$here/frames" 2>"$here/stderr"
+    echo $? >"$here/exit"
+done
+"""
+
+
+class Cell(tuple):
+    """(pod, profile, storage, isolation), by name."""
+
+    pod, profile, storage, isolation = (property(lambda self, at=at: self[at]) for at in range(4))
+
+    def __str__(self):
+        return "/".join(self)
+
+
+def every_cell():
+    return [Cell(names) for names in itertools.product(pods.PODS, pods.PROFILES, pods.STORAGES, pods.ISOLATIONS)]
+
+
+def pairwise(cells):
+    """As few of `cells` as have every pair of settings that any of them has; the same ones every time."""
+    def pairs(cell):
+        return set(itertools.combinations(enumerate(cell), 2))
+
+    # Between cells that add as much, which comes first should not always be the first storage.
+    order = sorted(cells, key=lambda cell: hashlib.sha256(str(cell).encode()).digest())
+    wanted = set().union(*map(pairs, order)) if order else set()
+    chosen = []
+    while wanted:
+        best = max(order, key=lambda cell: len(pairs(cell) & wanted))
+        chosen.append(best)
+        wanted -= pairs(best)
+    return chosen
+
+
+class Matrix:
+    """Servers, one volume for all cells, one container that examines."""
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        self.profiles = pods.Profiles(folder)
+        self.fuse = pods.fuse_options(folder)
+        self.has_isolation = b"--isolation" in run(RUNTIME, "build", "--help", options=["--network", "none"]).stdout
+
+    def __enter__(self):
+        self.cluster = Cluster()
+        self.cluster.__enter__()
+        name = self.cluster.name
+        self.cells, self.examiner = f"{name}-cells", f"{name}-examiner"
+        podman("volume", "create", self.cells)
+        run(TEST, "python3", "-B", "/src/tests/matrix/inside.py", "prepare", "/cells", options=self._volumes())
+        podman("run", "--detach", "--rm", "--security-opt", "label=disable", *self._run_options(), "--name", self.examiner,
+               *self._volumes(), TEST, "sleep", str(6 * 3600))
+        self._bases()
+        self._resolve()
+        return self
+
+    def __exit__(self, *_):
+        podman("rm", "--force", "--time", "1", self.examiner, check=False)
+        podman("volume", "rm", "--force", self.cells, check=False)
+        self.cluster.__exit__(None, None, None)
+
+    @staticmethod
+    def _run_options():
+        from cluster import RUN_OPTIONS
+        return RUN_OPTIONS
+
+    def _volumes(self):
+        return ["--network", "none", "--volume", f"{TOP}:/src:ro", "--volume", f"{self.cells}:/cells"]
+
+    def _bases(self):
+        self.overrides = [f"--base-image-override=debian:trixie-slim={self.cluster.base}"]
+        for name, tag in BASES.items():
+            image = f"localhost/slipway-matrix-{name}:{tag}"
+            with tempfile.TemporaryDirectory() as empty:
+                podman("build", "--quiet", "--network", "host", "--isolation", "chroot", "--format", "docker", "--build-arg",
+                       f"BASE_IMAGE={BASE}", "--target", name, "--tag", image, "--file",
+                       TOP / "tests" / "matrix" / "Containerfile", empty, seconds=600)
+            pushed = f"{self.cluster.registry}/base/{name}:{tag}"
+            podman("push", "--quiet", "--tls-verify=false", image, f"docker://{pushed}")
+            self.overrides.append(f"--base-image-override={name}:{tag}={pushed}")
+
+    def _resolve(self):
+        lines = []
+        for case in corpus.names():
+            words = ["slipway", "resolve", "--output=frames", f"--state=/cells/plans/{case}",
+                     f"--source=/cells/sources/{case}", "--tls-verify=false", *self.overrides, *corpus.RESOLVE.get(case, [])]
+            quoted = " ".join("'" + word.replace("'", "'\\''") + "'" for word in words)
+            lines.append(f"mkdir /cells/plans/{case}; {quoted} || {{ echo case {case}; exit 1; }}")
+        # As any user namespace's root must be able to read them.
+        lines.append("chmod -R a+rX /cells/plans/*")
+        done = run(RUNTIME, "-c", "\n".join(lines), check=False,
+                   options=[*RESTRICTED, "--entrypoint", "sh", "--network", "host", "--volume", f"{self.cells}:/cells"])
+        if done.returncode != 0:
+            raise AssertionError("resolving the corpus failed:\n" + done.stdout.decode(errors="replace")[-3000:])
+
+    def skipped(self, cell):
+        """Why a cell cannot be set up on this machine; empty if it can."""
+        if cell.isolation != "chroot" and not self.has_isolation:
+            return "this slipway has no --isolation"
+        if self.profiles.generated(cell.profile) and self.profiles.missing:
+            return self.profiles.missing
+        if cell.storage == "fuse-overlayfs" and self.fuse is None:
+            return "no /dev/fuse on this machine"
+        return ""
+
+    def build(self, name, pod, seccomp, storage, cases, isolation="chroot", more=rows.VOLUME, inside=()):
+        """One container: doctor, then the cases. Returns what inside.py found."""
+        options = f"--isolation={isolation}" if isolation != "chroot" else ""
+        container = [*pod.options, *seccomp, "--network", "host", "--entrypoint", "env", "--volume", f"{self.cells}:/cells",
+                     "--env", f"OPTIONS={options}", "--env", f"SECONDS_EACH={BUILD_SECONDS}",
+                     *more]
+        done = run(RUNTIME, *pod.inside, *inside, "sh", "-c", SCRIPT, "sh", name, storage, *cases, options=container, check=False,
+                   seconds=CELL_SECONDS)
+        examined = podman("exec", self.examiner, "python3", "-B", "/src/tests/matrix/inside.py", "check", "/cells", name,
+                          check=False, seconds=CELL_SECONDS)
+        if examined.returncode != 0:
+            raise AssertionError(f"{name}: the container did not start or left nothing: "
+                                 f"{done.stderr.decode(errors='replace')[-1000:]}{examined.stderr.decode()[-500:]}")
+        report = json.loads(examined.stdout)
+        if not report["builds"]:
+            raise AssertionError(f"{name}: the script ended early: {done.stderr.decode(errors='replace')[-1000:]}")
+        return report
+
+    def run_cell(self, cell, cases):
+        pod = pods.PODS[cell.pod]
+        fuse = self.fuse if cell.storage == "fuse-overlayfs" else []
+        return self.build(str(cell).replace("/", "+"), pod, self.profiles.options(cell.profile, pod.capabilities),
+                          cell.storage, cases, cell.isolation, [*rows.VOLUME, *fuse])
+
+    def run_row(self, number, row):
+        profile = self.profiles.without(*row.blocked, errno=row.errno) if row.blocked \
+            else self.profiles.options(row.profile, row.pod.capabilities)
+        return self.build(f"row{number}", row.pod, profile, row.storage, [row.case], more=[*row.work, *row.more],
+                          inside=row.inside)
+
+
+def identify(doctor, error):
+    """The stable id of the prerequisite a refusal names, out of doctor's own report."""
+    for entry in [*doctor.get("missing", []), *doctor.get("limits", [])]:
+        if entry["sentence"] in error["message"]:
+            return entry["id"]
+    return "unnamed"
+
+
+def outcome(report):
+    """'builds', or the code with what is missing; and everything that is wrong whatever was expected."""
+    doctor, outcomes, wrong = report["doctor"], set(), []
+    for case, build in report["builds"].items():
+        if build["exit"] == 0:
+            outcomes.add("builds")
+            if "wrong" in build:
+                wrong.append(f"{case}: {build['wrong']}")
+            continue
+        error = build.get("error", {"code": "no error frame", "message": build["stderr"]})
+        code = error["code"]
+        if code == "podforbids":
+            code += ":" + identify(doctor, error)
+            if build["started"] or build["pulling"]:
+                wrong.append(f"{case}: refused only after buildah was started")
+        else:
+            wrong.append(f"{case}: {code}: {error['message']} | {error.get('cause', '')} | {build.get('log', '')[-300:]}")
+        outcomes.add(code)
+    if "unreadable" in doctor:
+        wrong.append(f"doctor: {doctor['unreadable']}")
+    if not report["builds"]:
+        wrong.append("nothing was built")
+    return " and ".join(sorted(outcomes)), wrong
+
+
+def spread(cells, expected, everything):
+    """Which cases each cell builds: cells that refuse get one, the others share the corpus."""
+    names = corpus.names()
+    building = [cell for cell in cells if expected.get(str(cell), "builds") == "builds"]
+    given = {cell: [names[0]] for cell in cells}
+    seen = set()
+    each = -(-len(names) // max(1, len(building)))
+    around = itertools.cycle(names)
+    for cell in building:
+        whole = everything and cell.storage == "overlay" and cell.pod not in seen
+        if whole:
+            seen.add(cell.pod)
+        given[cell] = names if whole else [next(around) for _ in range(max(1, each))]
+    return given
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pairwise", action="store_true", help="default")
+    parser.add_argument("--full", action="store_true")
+    parser.add_argument("--cell", default="")
+    parser.add_argument("--rows", action="store_true", help="only the rows of missing prerequisites")
+    parser.add_argument("--case", default="")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--write", action="store_true")
+    parser.add_argument("--times", action="store_true", help="say how long each build took")
+    options = parser.parse_args()
+    known = table.read()
+    expected = known["cells"]
+    cells = [] if options.rows else [cell for cell in every_cell() if options.cell in str(cell)]
+    failed, skipped, found, passed = [], {}, {}, 0
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="slipway-matrix-", dir="/var/tmp") as folder, Matrix(folder) as matrix:
+        print(f"set up in {time.monotonic() - started:.0f} s", flush=True)
+        for cell in cells:
+            if why := matrix.skipped(cell):
+                skipped.setdefault(why, []).append(cell)
+        cells = [cell for cell in cells if not matrix.skipped(cell)]
+        if not options.full and not options.cell:
+            cells = pairwise(cells)
+        given = spread(cells, expected, options.full)
+        if options.case:
+            given = {cell: [name for name in corpus.names() if options.case in name] for cell in cells}
+
+        listed = [] if options.cell or options.case else list(enumerate(rows.ROWS))
+        for row in [row for _, row in listed if matrix.profiles.generated(row.profile) and matrix.profiles.missing]:
+            skipped.setdefault(matrix.profiles.missing, []).append(f"row '{row.text}'")
+        listed = [(number, row) for number, row in listed
+                  if not (matrix.profiles.generated(row.profile) and matrix.profiles.missing)]
+
+        def work_row(number, row):
+            try:
+                return row, rows.judge(row, matrix.run_row(number, row))
+            except AssertionError as why:
+                return row, [str(why)]
+
+        def work(cell):
+            began = time.monotonic()
+            try:
+                report = matrix.run_cell(cell, given[cell])
+                result, wrong = outcome(report)
+                if options.times:
+                    print("".join(f"  {build['seconds']:6.1f} s  {cell}  {case}\n" for case, build in report["builds"].items()),
+                          end="")
+            except AssertionError as why:
+                result, wrong = "not set up", [str(why)]
+            return cell, result, wrong, time.monotonic() - began
+
+        with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+            for done in concurrent.futures.as_completed([pool.submit(work_row, *row) for row in listed]):
+                row, wrong = done.result()
+                print(f"{'FAIL' if wrong else 'ok  '} {row.id}: {row.text}" + "".join(f"\n     {line}" for line in wrong),
+                      flush=True)
+                if wrong:
+                    failed.append(row.text)
+                else:
+                    passed += 1
+            for done in concurrent.futures.as_completed([pool.submit(work, cell) for cell in cells]):
+                cell, result, wrong, seconds = done.result()
+                found[str(cell)] = result
+                known_as = expected.get(str(cell))
+                if result != known_as and not options.write:
+                    wrong.append(f"expected.json says {known_as}")
+                print(f"{'FAIL' if wrong else 'ok  '} {cell}  {result}  ({len(given[cell])} built, {seconds:.1f} s)", flush=True)
+                for line in wrong:
+                    print("     " + line.replace("\n", "\n       "), flush=True)
+                if wrong:
+                    failed.append(cell)
+                else:
+                    passed += 1
+    if options.write:
+        table.write({**expected, **found}, datetime.date.today().isoformat(), len(corpus.names()))
+    elif not table.agrees():
+        print("FAIL docs/pods.md does not hold the table of expected.json")
+        failed.append("docs/pods.md")
+    for why, which in skipped.items():
+        print(f"skipped {len(which)} cells, {why}: {', '.join(map(str, which[:3]))}{', …' if len(which) > 3 else ''}")
+    print(f"{passed} passed, {len(failed)} failed, {sum(map(len, skipped.values()))} skipped")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
