@@ -1,4 +1,4 @@
-"""A layout (OCI, or a folder as `dir:` writes it) as the file system a container would see: layers unpacked in memory, whiteouts applied.
+"""A layout (OCI, or a folder as `dir:` writes it) as the files a container would see: layers in memory, whiteouts applied.
 
 Only headers are kept; contents are read when asked for. Paths are relative, without a leading slash.
 """

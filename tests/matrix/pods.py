@@ -121,4 +121,5 @@ def fuse_options(folder):
         os.chmod(node, 0o666)
     except OSError:
         return None
-    return ["--volume", f"{node}:/dev/fuse", "--device-cgroup-rule", "c 10:229 rwm"]
+    # The device for the cgroup's sake: podman overlooks its own option for that in user namespaces.
+    return ["--device", str(node), "--volume", f"{node}:/dev/fuse"]

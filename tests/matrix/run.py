@@ -1,12 +1,12 @@
 """Builds the corpus with the shipped image under every pod setting, seccomp profile, storage and isolation.
 
-    run.py [--pairwise | --full] [--cell TEXT] [--case NAME] [--jobs N] [--write]
+    run.py [--pairwise | --full] [--cell REGEX] [--case NAME] [--jobs N] [--write]
 
 A cell is POD/PROFILE/STORAGE/ISOLATION. Each runs `slipway doctor --json`, then `slipway build` of some Dockerfiles of
 the corpus, whose images are examined; what comes out is compared with expected.json. --pairwise (default) takes as few
 cells as have every pair of settings and spreads the corpus over them; --full takes all cells, and the whole corpus in
-every pod setting that builds. --cell and --case narrow to names that contain the text. --write, with --full, writes
-expected.json and the table in docs/pods.md.
+every pod setting that builds. --cell (a regular expression) and --case (a text) narrow to names in which they are found.
+--write puts what was found into expected.json and the table of docs/pods.md.
 
 Needs podman, the runtime and test images, and Go with its module proxy for two of the profiles: without those the
 cells are skipped, counted and named. Prints `N passed, N failed, N skipped` last.
@@ -19,6 +19,7 @@ import hashlib
 import itertools
 import json
 import os
+import re
 import sys
 import tempfile
 import time
@@ -89,6 +90,8 @@ class Matrix:
 
     def __init__(self, folder):
         self.folder = Path(folder)
+        # What lies in it is mounted for root of other user namespaces too.
+        self.folder.chmod(0o755)
         self.profiles = pods.Profiles(folder)
         self.fuse = pods.fuse_options(folder)
         self.has_isolation = b"--isolation" in run(RUNTIME, "build", "--help", options=["--network", "none"]).stdout
@@ -147,6 +150,8 @@ class Matrix:
 
     def skipped(self, cell):
         """Why a cell cannot be set up on this machine; empty if it can."""
+        if pods.PODS[cell.pod].more == pods.OWN_NAMESPACE and os.getuid() != 0:
+            return "rootless podman has no ids to spare for a pod's own user namespace"
         if cell.isolation != "chroot" and not self.has_isolation:
             return "this slipway has no --isolation"
         if self.profiles.generated(cell.profile) and self.profiles.missing:
@@ -167,7 +172,7 @@ class Matrix:
                           check=False, seconds=CELL_SECONDS)
         if examined.returncode != 0:
             raise AssertionError(f"{name}: the container did not start or left nothing: "
-                                 f"{done.stderr.decode(errors='replace')[-1000:]}{examined.stderr.decode()[-500:]}")
+                                 f"{done.stderr.decode(errors='replace')[-1000:]}{examined.stderr.decode()[-100:]}")
         report = json.loads(examined.stdout)
         if not report["builds"]:
             raise AssertionError(f"{name}: the script ended early: {done.stderr.decode(errors='replace')[-1000:]}")
@@ -195,13 +200,16 @@ def identify(doctor, error):
 
 
 def outcome(report):
-    """'builds', or the code with what is missing; and everything that is wrong whatever was expected."""
-    doctor, outcomes, wrong = report["doctor"], set(), []
+    """'builds', or the code with what is missing; everything that is wrong whatever was expected; the cases that came out
+    right."""
+    doctor, outcomes, wrong, right = report["doctor"], set(), [], []
     for case, build in report["builds"].items():
         if build["exit"] == 0:
             outcomes.add("builds")
             if "wrong" in build:
                 wrong.append(f"{case}: {build['wrong']}")
+            else:
+                right.append(case)
             continue
         error = build.get("error", {"code": "no error frame", "message": build["stderr"]})
         code = error["code"]
@@ -214,9 +222,7 @@ def outcome(report):
         outcomes.add(code)
     if "unreadable" in doctor:
         wrong.append(f"doctor: {doctor['unreadable']}")
-    if not report["builds"]:
-        wrong.append("nothing was built")
-    return " and ".join(sorted(outcomes)), wrong
+    return " and ".join(sorted(outcomes)), wrong, right
 
 
 def spread(cells, expected, everything):
@@ -248,8 +254,8 @@ def main():
     options = parser.parse_args()
     known = table.read()
     expected = known["cells"]
-    cells = [] if options.rows else [cell for cell in every_cell() if options.cell in str(cell)]
-    failed, skipped, found, passed = [], {}, {}, 0
+    cells = [] if options.rows else [cell for cell in every_cell() if re.search(options.cell, str(cell))]
+    failed, skipped, found, built, passed = [], {}, {}, {}, 0
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="slipway-matrix-", dir="/var/tmp") as folder, Matrix(folder) as matrix:
         print(f"set up in {time.monotonic() - started:.0f} s", flush=True)
@@ -279,13 +285,13 @@ def main():
             began = time.monotonic()
             try:
                 report = matrix.run_cell(cell, given[cell])
-                result, wrong = outcome(report)
+                result, wrong, right = outcome(report)
                 if options.times:
                     print("".join(f"  {build['seconds']:6.1f} s  {cell}  {case}\n" for case, build in report["builds"].items()),
                           end="")
             except AssertionError as why:
-                result, wrong = "not set up", [str(why)]
-            return cell, result, wrong, time.monotonic() - began
+                result, wrong, right = "", [str(why)], []
+            return cell, result, wrong, right, time.monotonic() - began
 
         with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
             for done in concurrent.futures.as_completed([pool.submit(work_row, *row) for row in listed]):
@@ -297,8 +303,10 @@ def main():
                 else:
                     passed += 1
             for done in concurrent.futures.as_completed([pool.submit(work, cell) for cell in cells]):
-                cell, result, wrong, seconds = done.result()
-                found[str(cell)] = result
+                cell, result, wrong, right, seconds = done.result()
+                if result:
+                    found[str(cell)] = result
+                built.setdefault(cell.pod, set()).update(right)
                 known_as = expected.get(str(cell))
                 if result != known_as and not options.write:
                     wrong.append(f"expected.json says {known_as}")
@@ -310,7 +318,7 @@ def main():
                 else:
                     passed += 1
     if options.write:
-        table.write({**expected, **found}, datetime.date.today().isoformat(), len(corpus.names()))
+        table.write(known, found, built, datetime.datetime.now(datetime.UTC).date().isoformat())
     elif not table.agrees():
         print("FAIL docs/pods.md does not hold the table of expected.json")
         failed.append("docs/pods.md")
