@@ -254,6 +254,6 @@ def workdir_owner(image):
 
 
 def xattrs(image):
-    image.says("value", "harbour\n")
+    image.says("value", "harbour")
     assert image.attribute("labelled", "user.origin") == b"harbour"
     image.says("labelled", "text\nmore\n")

@@ -50,7 +50,7 @@ def examine(folder, name):
     warned = {frame["warning"]["code"] for frame in said if frame["kind"] == "warning"}
     if status == "0":
         try:
-            corpus.check(name, Image(folder / "state" / "image", owners="noowners" not in warned))
+            corpus.check(name, Image(folder / "state" / "image", owners="ownerslost" not in warned))
         except (AssertionError, LookupError, OSError) as wrong:
             found["wrong"] = f"{type(wrong).__name__}: {wrong}"[:500]
     else:

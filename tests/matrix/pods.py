@@ -57,7 +57,9 @@ PODS = {pod.name: pod for pod in (
     Pod("plain-crio", "root and CRI-O's own default capabilities", "0:0", OF_CRIO),
 )}
 
-PROFILES = ("podman", "containerd", "crio", "unconfined")
+# The last is Slipway's own, for pods nobody gives anything.
+PROFILES = ("podman", "containerd", "crio", "unconfined", "slipway")
+RESTRICTED_PROFILE = TOP / "deploy" / "seccomp" / "slipway-restricted.json"
 STORAGES = ("overlay", "fuse-overlayfs", "vfs")
 ISOLATIONS = ("chroot", "oci")
 
@@ -91,7 +93,9 @@ class Profiles:
             return []
         if profile == "unconfined":
             return ["--security-opt", "seccomp=unconfined"]
-        if profile == "crio":
+        if profile == "slipway":
+            path = RESTRICTED_PROFILE
+        elif profile == "crio":
             path = self._made("crio", "crio")
         else:
             path = self._made("containerd-" + "-".join(sorted(capabilities)).lower(), "containerd",

@@ -66,7 +66,8 @@ class Cell(tuple):
 
 
 def every_cell():
-    return [Cell(names) for names in itertools.product(pods.PODS, pods.PROFILES, pods.STORAGES, pods.ISOLATIONS)]
+    cells = map(Cell, itertools.product(pods.PODS, pods.PROFILES, pods.STORAGES, pods.ISOLATIONS))
+    return [cell for cell in cells if cell.profile != "slipway" or cell.pod == "C"]
 
 
 def pairwise(cells):
@@ -124,12 +125,15 @@ class Matrix:
 
     def _bases(self):
         self.overrides = [f"--base-image-override=debian:trixie-slim={self.cluster.base}"]
+        recipe = TOP / "tests" / "matrix" / "Containerfile"
+        made_from = podman("image", "inspect", "--format", "{{.Id}}", BASE).stdout + recipe.read_bytes()
         for name, tag in BASES.items():
-            image = f"localhost/slipway-matrix-{name}:{tag}"
-            with tempfile.TemporaryDirectory() as empty:
-                podman("build", "--quiet", "--network", "host", "--isolation", "chroot", "--format", "docker", "--build-arg",
-                       f"BASE_IMAGE={BASE}", "--target", name, "--tag", image, "--file",
-                       TOP / "tests" / "matrix" / "Containerfile", empty, seconds=600)
+            image = f"localhost/slipway-matrix-{name}:{hashlib.sha256(made_from).hexdigest()[:16]}"
+            if podman("image", "exists", image, check=False).returncode != 0:
+                with tempfile.TemporaryDirectory() as empty:
+                    podman("build", "--quiet", "--network", "host", "--isolation", "chroot", "--format", "docker",
+                           "--build-arg", f"BASE_IMAGE={BASE}", "--target", name, "--tag", image, "--file", recipe, empty,
+                           seconds=900)
             pushed = f"{self.cluster.registry}/base/{name}:{tag}"
             podman("push", "--quiet", "--tls-verify=false", image, f"docker://{pushed}")
             self.overrides.append(f"--base-image-override={name}:{tag}={pushed}")
@@ -304,7 +308,7 @@ def main():
                     passed += 1
             for done in concurrent.futures.as_completed([pool.submit(work, cell) for cell in cells]):
                 cell, result, wrong, right, seconds = done.result()
-                if result:
+                if result and not wrong:
                     found[str(cell)] = result
                 built.setdefault(cell.pod, set()).update(right)
                 known_as = expected.get(str(cell))

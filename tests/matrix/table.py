@@ -56,4 +56,4 @@ def _summary(cells, pod, profile):
             if isolation != "chroot":
                 where.append(isolation)
             parts.append(told + (f" ({'; '.join(where)})" if where else ""))
-    return ", ".join(parts) or "?"
+    return ", ".join(parts) or "—"
