@@ -2,7 +2,7 @@
 
 One row for every text buildah prints when something is missing (the table in runner/pod/prerequisite.cpp). `named` is
 where doctor's report has the id: `missing` (nothing can be built), `limits` (this storage or isolation cannot be had),
-or `warnings` of the chosen recipe (it may still work).
+`B` (recipe B cannot be used and C takes its place), or `warnings` of the chosen recipe (it may still work).
 """
 
 import dataclasses
@@ -48,10 +48,11 @@ ROWS = (
     Row("uid_map: operation not permitted, without SETFCAP", "setfcap", _without(A, "SETFCAP")),
     Row("uid_map: operation not permitted, without SETUID", "setfcap", _without(A, "SETUID")),
     Row("gid_map: operation not permitted", "setgid", _without(A, "SETGID")),
-    Row("newuidmap: write to uid_map failed", "newuidmap", pods.PODS["B-nnp"]),
-    Row("newuidmap: write to uid_map failed, without SETUID and SETGID", "newuidmap", _without(B, "SETUID", "SETGID")),
-    Row("finding newuidmap", "newuidmap-program", B, more=("--volume", "/dev/null:/usr/bin/newuidmap")),
-    Row("Found no UID ranges set aside", "subordinate-ids", C, profile="unconfined"),
+    Row("newuidmap: write to uid_map failed", "newuidmap", pods.PODS["B-nnp"], named="B", code=""),
+    Row("newuidmap: write to uid_map failed, without SETUID and SETGID", "newuidmap", _without(B, "SETUID", "SETGID"),
+        named="B", code=""),
+    Row("finding newuidmap", "newuidmap-program", B, more=("--volume", "/dev/null:/usr/bin/newuidmap"), named="B", code=""),
+    Row("Found no UID ranges set aside", "subordinate-ids", C, profile="unconfined", named="B", code=""),
     Row("error setting supplemental groups list", "setgroups", A,
         inside=("unshare", "--map-root-user", "setpriv", "--bounding-set=-sys_admin")),
     Row("flags: 0x1000: operation not permitted", "mount", A, blocked=("mount",), storage="overlay"),
@@ -73,6 +74,8 @@ def judge(row, report):
     doctor, build = report["doctor"], report["builds"][row.case]
     if row.named == "warnings":
         named = [entry["code"] for entry in doctor.get("recipe", {}).get("warnings", [])]
+    elif row.named == "B":
+        named = [entry["id"] for recipe in doctor.get("recipes", []) if recipe["name"] == "B" for entry in recipe["missing"]]
     else:
         named = [entry["id"] for entry in doctor.get(row.named, [])]
     wrong = []
