@@ -49,7 +49,7 @@ PODS = {pod.name: pod for pod in (
     Pod("G", "root, `SYS_ADMIN` and what a RUN gets, `hostUsers: false`", "0:0", (*OF_RUN, "SYS_ADMIN"), OWN_NAMESPACE),
     Pod("G-node", "the same and `MKNOD`, on the node's own ids (not advised)", "0:0", (*OF_RUN, "SYS_ADMIN", "MKNOD")),
     Pod("B", "UID 1000, `SETUID SETGID SYS_CHROOT`", "1000", ("SETUID", "SETGID", "SYS_CHROOT")),
-    Pod("B-nnp", "the same with `no_new_privs`", "1000", ("SETUID", "SETGID", "SYS_CHROOT"), NO_NEW_PRIVILEGES),
+    Pod("B-nnp", "the same with `no_new_privs` (recipe C)", "1000", ("SETUID", "SETGID", "SYS_CHROOT"), NO_NEW_PRIVILEGES),
     Pod("B-userns", "as B with `hostUsers: false` (also recipe E)", "1000", ("SETUID", "SETGID", "SYS_CHROOT"),
         OWN_NAMESPACE),
     Pod("C", "any UID, no capability, `no_new_privs`: restricted", "12345:0", (), NO_NEW_PRIVILEGES),

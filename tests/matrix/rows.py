@@ -2,7 +2,7 @@
 
 One row for every text buildah prints when something is missing (the table in runner/pod/prerequisite.cpp). `named` is
 where doctor's report has the id: `missing` (nothing can be built), `limits` (this storage or isolation cannot be had),
-`B` (recipe B cannot be used and C takes its place), or `warnings` of the chosen recipe (it may still work).
+the name of a recipe that cannot be used (C takes its place), or `warnings` of the chosen one (it may still work).
 """
 
 import dataclasses
@@ -46,8 +46,8 @@ ROWS = (
     # AppArmor's answer; no machine here has it, so a filter gives it.
     Row("fork/exec /proc/self/exe: permission denied", "unshare", B, blocked=("unshare",), errno=13),
     Row("uid_map: operation not permitted, without SETFCAP", "setfcap", _without(A, "SETFCAP")),
-    Row("uid_map: operation not permitted, without SETUID", "setfcap", _without(A, "SETUID")),
-    Row("gid_map: operation not permitted", "setgid", _without(A, "SETGID")),
+    Row("uid_map: operation not permitted, without SETUID", "setfcap", _without(A, "SETUID"), named="A", code=""),
+    Row("gid_map: operation not permitted", "setgid", _without(A, "SETGID"), named="A", code=""),
     Row("newuidmap: write to uid_map failed", "newuidmap", pods.PODS["B-nnp"], named="B", code=""),
     Row("newuidmap: write to uid_map failed, without SETUID and SETGID", "newuidmap", _without(B, "SETUID", "SETGID"),
         named="B", code=""),
@@ -74,8 +74,9 @@ def judge(row, report):
     doctor, build = report["doctor"], report["builds"][row.case]
     if row.named == "warnings":
         named = [entry["code"] for entry in doctor.get("recipe", {}).get("warnings", [])]
-    elif row.named == "B":
-        named = [entry["id"] for recipe in doctor.get("recipes", []) if recipe["name"] == "B" for entry in recipe["missing"]]
+    elif row.named in ("A", "B"):
+        named = [entry["id"] for recipe in doctor.get("recipes", []) if recipe["name"] == row.named
+                 for entry in recipe["missing"]]
     else:
         named = [entry["id"] for entry in doctor.get(row.named, [])]
     wrong = []
