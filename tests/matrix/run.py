@@ -14,6 +14,7 @@ cells are skipped, counted and named. Prints `N passed, N failed, N skipped` las
 
 import argparse
 import concurrent.futures
+import contextlib
 import datetime
 import hashlib
 import itertools
@@ -100,22 +101,26 @@ class Matrix:
         self.has_isolation = b"--isolation" in run(RUNTIME, "build", "--help", options=["--network", "none"]).stdout
 
     def __enter__(self):
-        self.cluster = Cluster("--lifetime", str(LIFETIME))
-        self.cluster.__enter__()
-        name = self.cluster.name
-        self.cells, self.examiner = f"{name}-cells", f"{name}-examiner"
-        podman("volume", "create", self.cells)
-        run(TEST, "python3", "-B", "/src/tests/matrix/inside.py", "prepare", "/cells", options=self._volumes())
-        podman("run", "--detach", "--rm", "--security-opt", "label=disable", *self._run_options(), "--name", self.examiner,
-               *self._volumes(), TEST, "sleep", str(LIFETIME))
-        self._bases()
-        self._resolve()
+        with contextlib.ExitStack() as undo:
+            self._start(undo)
+            self._undo = undo.pop_all()
         return self
 
     def __exit__(self, *_):
-        podman("rm", "--force", "--time", "1", self.examiner, check=False)
-        podman("volume", "rm", "--force", self.cells, check=False)
-        self.cluster.__exit__(None, None, None)
+        self._undo.close()
+
+    def _start(self, undo):
+        self.cluster = undo.enter_context(Cluster("--lifetime", str(LIFETIME)))
+        name = self.cluster.name
+        self.cells, self.examiner = f"{name}-cells", f"{name}-examiner"
+        podman("volume", "create", self.cells)
+        undo.callback(podman, "volume", "rm", "--force", self.cells, check=False)
+        run(TEST, "python3", "-B", "/src/tests/matrix/inside.py", "prepare", "/cells", options=self._volumes())
+        podman("run", "--detach", "--rm", "--security-opt", "label=disable", *self._run_options(), "--name", self.examiner,
+               *self._volumes(), TEST, "sleep", str(LIFETIME))
+        undo.callback(podman, "rm", "--force", "--time", "0", self.examiner, check=False)
+        self._bases()
+        self._resolve()
 
     @staticmethod
     def _run_options():
