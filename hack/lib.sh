@@ -206,7 +206,8 @@ ready() {
 # With `replace=exec` podman takes the script's place, so a signal to the script reaches the container.
 podman_run() { ${replace:-} podman run --rm --security-opt label=disable "${PODMAN_RUN[@]}" "$@"; }
 
-# stage TARGET TAG [OPTIONS...]: builds one stage of the Containerfile, quietly unless it fails.
+# stage TARGET TAG [OPTIONS...]: builds one stage of the Containerfile, quietly unless it fails. `compiler_cache` is
+# the directory it may compile from, build/.ccache where it is not set.
 stage() {
     local target=$1 tag=$2 log
     shift 2
@@ -214,7 +215,7 @@ stage() {
     log=$top/build/.host/stage-$target.log
     if [ -n "${SLIPWAY_VERBOSE:-}" ]; then log=/dev/stderr; fi
     if ! podman build "${PODMAN_BUILD[@]}" --build-arg "BASE_IMAGE=$BASE_IMAGE" --target "$target" --tag "$tag" \
-        --volume "$top/build/.ccache:/ccache" --security-opt label=disable \
+        --volume "${compiler_cache:-$top/build/.ccache}:/ccache" --security-opt label=disable \
         -f "$top/Containerfile" "$@" "$top" >"$log" 2>&1; then
         [ "$log" = /dev/stderr ] || tail -n 40 "$log" >&2
         die "building the $target stage failed${log:+ (whole log: $log)}"

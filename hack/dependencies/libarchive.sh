@@ -4,7 +4,8 @@
 set -eu
 . "$(dirname "$0")/debian-source.sh"
 debian_source libarchive "$1"
-cmake -S . -B build -G Ninja \
+# shellcheck disable=SC2086,SC2154
+cmake -S . -B build -G Ninja $cross \
     -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_C_FLAGS="-g1 -ffunction-sections -fdata-sections" \
     -DCMAKE_INSTALL_PREFIX=/usr/local -DCMAKE_POSITION_INDEPENDENT_CODE=ON -DBUILD_SHARED_LIBS=OFF \
     -DENABLE_ZLIB=ON -DENABLE_BZip2=ON -DENABLE_LZMA=ON -DENABLE_ZSTD=ON -DENABLE_OPENSSL=OFF \
