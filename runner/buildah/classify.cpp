@@ -166,6 +166,8 @@ constexpr Pattern registry_patterns[] = {
      "choose another base image or another --platform"},
     {"manifest unknown", build, code::cannot_pull_base_image, "the base image does not exist",
      "check its name and tag in the Dockerfile"},
+    {"blob unknown", registry, code::cannot_pull_base_image, "the registry lacks a part of the base image",
+     "push the base image again, or choose another"},
     {"name unknown", build, code::cannot_pull_base_image, "the base image's repository does not exist",
      "check its name in the Dockerfile"},
     {"invalid reference format", build, code::cannot_pull_base_image,
@@ -218,6 +220,7 @@ constexpr Pattern network_patterns[] = {
      "check the network policy and proxies", true},
     {"network is unreachable", network, code::network, "the network is unreachable",
      "check the network policy and proxies", true},
+    {"\": eof", network, code::network, "a connection broke off", "try again", true},
     {"unexpected eof", network, code::network, "a connection broke off", "try again", true},
 };
 

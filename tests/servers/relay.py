@@ -2,7 +2,7 @@
 
     rule(method, path) is asked for every request; what it returns happens:
         None      the request is passed on
-        503       (any status) answered instead, with the body of a registry's error
+        503       (any status) answered instead, with the body a registry gives that error
         "stall"   nothing is answered until the relay stops
         "reset"   the connection is dropped
 
@@ -34,7 +34,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         if what is not None:
-            refusal = json.dumps({"errors": [{"code": "UNAVAILABLE", "message": "told to say so"}]}).encode()
+            code = {401: "UNAUTHORIZED", 403: "DENIED", 429: "TOOMANYREQUESTS",
+                    404: "BLOB_UNKNOWN" if "/blobs/" in self.path else "MANIFEST_UNKNOWN"}.get(what, "UNAVAILABLE")
+            refusal = json.dumps({"errors": [{"code": code, "message": "told to say so"}]}).encode()
             self._answer(what, [("Content-Type", "application/json"), ("Retry-After", "0")], refusal)
             return
         connection = http.client.HTTPConnection(relay.upstream, timeout=30)
