@@ -103,9 +103,7 @@ void remove_leftovers(Workshop& shop) {
     const std::uint64_t before = shop.sampler.sample_disk().free_bytes;
     std::size_t stayed = 0;
     for (const auto& path : shop.home.leftovers()) {
-        if (!remove_mapped(shop, path)) {
-            ++stayed;
-        }
+        stayed += remove_mapped(shop, {path}) ? 0U : 1U;
     }
     const std::uint64_t after = shop.sampler.sample_disk().free_bytes;
     const std::uint64_t freed = shop.home.reclaimed() + (after > before ? after - before : 0);
