@@ -18,25 +18,32 @@ struct Known {
     std::string_view only_value = {}; ///< the one value that asks for what is so anyway
 };
 
-constexpr std::array<Known, 25> known{{
+constexpr std::array<Known, 32> known{{
     {.name = "--annotation", .ours = "annotation"},
     {.name = "--build-arg", .ours = "build-arg"},
     {.name = "--build-arg-file", .ours = "build-args-file"},
+    {.name = "--build-context", .ours = "build-context"},
+    {.name = "--cache-from", .ours = "cache-from"},
+    {.name = "--cache-to", .ours = "cache-to"},
+    {.name = "--cache-ttl", .ours = "cache-ttl"},
     {.name = "--format", .ours = "format"},
+    {.name = "--isolation", .ours = "isolation"},
     {.name = "--label", .ours = "label"},
+    {.name = "--network", .ours = "network"},
     {.name = "--platform", .ours = "platform"},
     {.name = "--retry", .ours = "retries"},
     {.name = "--secret", .ours = "secret"},
+    {.name = "--squash", .takes = Takes::flag, .ours = "squash"},
+    {.name = "--ssh", .ours = "ssh"},
     {.name = "--storage-driver", .ours = "storage"},
     {.name = "--target", .ours = "target"},
+    {.name = "--timestamp", .ours = "timestamp"},
     {.name = "--tls-verify", .takes = Takes::flag, .ours = "tls-verify"},
     // Always so, or without meaning where one image is built once, in storage of its own.
     {.name = "--compress", .takes = Takes::nothing, .ours = {}},
     {.name = "--force-rm", .takes = Takes::flag, .ours = {}},
-    {.name = "--isolation", .ours = {}, .only_value = "chroot"},
     {.name = "--jobs", .ours = {}},
     {.name = "--layers", .takes = Takes::flag, .ours = {}},
-    {.name = "--network", .ours = {}, .only_value = "host"},
     {.name = "--no-cache", .takes = Takes::flag, .ours = {}},
     {.name = "--pull", .takes = Takes::flag, .ours = {}},
     {.name = "--pull-always", .takes = Takes::nothing, .ours = {}},
