@@ -146,6 +146,9 @@ constexpr Pattern pod_patterns[] = {
     {"fuse: mount failed", pod, code::pod_forbids, "fuse file systems cannot be mounted in this pod",
      "choose --storage=vfs or an emptyDir for native overlay"},
     {"cannot mount: ", pod, code::pod_forbids, "the storage driver cannot mount in this pod", doctor},
+    {"cannot parse ssh key", usage, code::missing_or_invalid_argument,
+     "--ssh names a file that is no private key",
+     "give a private key without passphrase, or an agent's socket"},
     {"could not find \"netavark\"", internal, code::internal_error,
      "buildah found no netavark nor its stand-in", "report this as a bug of the image"},
 };

@@ -232,6 +232,12 @@ Result<buildah::Build> build_options(Workshop& shop, const handoff::Plan& plan, 
     }
     options.squash = params.squash;
     TRY_ASSIGN(options.timestamp, timestamp_of(params, plan));
+    if (options.timestamp && docker_format && !shop.cache_failed) {
+        shop.step.warn("notreproducible",
+                       "a Docker image's configuration names the container it was built in: its digest is "
+                       "another each time",
+                       "use --format=oci");
+    }
     options.platform = plan.platform;
     options.format = docker_format ? "docker" : "oci";
     options.iidfile = shop.home.tmp() / "iid";

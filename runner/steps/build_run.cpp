@@ -44,7 +44,7 @@ Result<std::string> run_build(Workshop& shop, const handoff::Plan& plan, bool do
     // The runtime of OCI isolation relays a RUN's output through buildah itself: no telling writers apart.
     const bool tell_writers = shop.recipe.isolation == "chroot";
     BuildFrames build_frames(step, plan, tell_writers ? frames::Trust::writer : frames::Trust::text,
-                             static_cast<int>(options.labels.size()));
+                             static_cast<int>(options.labels.size()), shop.told);
     int looks = 0; // bounded: a command can print those lines without end
     const handoff::PlannedCommand* watched = nullptr;
     TRY_ASSIGN(const process::Exit exit, process::run(
@@ -72,6 +72,13 @@ Result<std::string> run_build(Workshop& shop, const handoff::Plan& plan, bool do
                                              },
                                              [&](pid_t pid) { shop.child = pid; }));
     shop.child = 0;
+    buildah::Ending how = ending(buildah::Verb::build, exit, build_frames.interpreter());
+    if (!exit.success() && !shop.cache_failed && failed_for_cache(how) && !step.stop.requested()) {
+        step.warn("cannotpullforcache", "the layer cache broke the build: building again without it",
+                  "the lines before say what the cache's registry answered");
+        shop.cache_failed = true;
+        return run_build(shop, plan, docker_format, registry);
+    }
     build_frames.finish(exit.success());
     tell_timing(step, "buildah build", exit.usage);
     if (options.layers) {
@@ -90,13 +97,6 @@ Result<std::string> run_build(Workshop& shop, const handoff::Plan& plan, bool do
                         .peak_memory = exit.usage.peak_memory_bytes});
     shop.watch.look_at_disk();
     const pod::Findings found = shop.watch.findings();
-    buildah::Ending how = ending(buildah::Verb::build, exit, build_frames.interpreter());
-    if (!shop.cache_failed && failed_for_cache(how) && !step.stop.requested()) {
-        step.warn("cannotpullforcache", "the layer cache broke the build: building again without it",
-                  "the lines before say what the cache's registry answered");
-        shop.cache_failed = true;
-        return run_build(shop, plan, docker_format, registry);
-    }
     how.output = build_frames.last_lines();
     how.oom_killed = found.oom_kills > 0;
     Error error = buildah::classify_failure(how);

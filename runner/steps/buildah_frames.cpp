@@ -108,7 +108,9 @@ void BuildFrames::start(const buildah::StepStarted& started) {
     cached_ = false;
     last_lines_.clear();
     started_ = step_.clock.steady();
-    emit(frames::CommandState::started, {});
+    if (told_.begun.insert(current_->n).second) {
+        emit(frames::CommandState::started, {});
+    }
 }
 
 void BuildFrames::finish_current(frames::CommandState state) {
@@ -118,9 +120,12 @@ void BuildFrames::finish_current(frames::CommandState state) {
     const auto took = std::chrono::duration_cast<Milliseconds>(step_.clock.steady() - started_);
     const bool cached = cached_ && state == frames::CommandState::done;
     cached_total_ += cached ? 1 : 0;
-    emit(cached ? frames::CommandState::cached : state, cached ? std::nullopt : std::optional(took));
     running_ = false;
     last_took_ = took;
+    if (!told_.ended.insert(current_->n).second) {
+        return;
+    }
+    emit(cached ? frames::CommandState::cached : state, cached ? std::nullopt : std::optional(took));
     step_.stream.emit(frames::Progress{.what = "build",
                                        .id = "commands",
                                        .current = static_cast<std::uint64_t>(current_->n),

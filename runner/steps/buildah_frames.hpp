@@ -9,18 +9,25 @@
 #include <chrono>
 #include <deque>
 #include <optional>
+#include <set>
 #include <vector>
 
 namespace slipway::steps {
+
+/// Commands that frames have spoken of, by number: where a build is made again, nothing is told twice.
+struct Told {
+    std::set<int> begun;
+    std::set<int> ended;
+};
 
 /// Follows one build. Which instruction is running is believed only from buildah's own process (`from_main`);
 /// where writers cannot be told apart every line is read as text and the frames say `trust: text`.
 class BuildFrames {
   public:
     /// `appended`: steps buildah adds to the last stage, one for each --label.
-    BuildFrames(Step& step, const handoff::Plan& plan, frames::Trust trust, int appended)
-        : step_(step), plan_(plan), trust_(trust), total_(static_cast<int>(plan.commands.size())),
-          appended_(appended) {}
+    BuildFrames(Step& step, const handoff::Plan& plan, frames::Trust trust, int appended, Told& told)
+        : step_(step), plan_(plan), told_(told), trust_(trust),
+          total_(static_cast<int>(plan.commands.size())), appended_(appended) {}
 
     void on_line(const process::Line& line);
     /// buildah is gone: the running command is done or failed.
@@ -50,6 +57,7 @@ class BuildFrames {
 
     Step& step_;
     const handoff::Plan& plan_;
+    Told& told_;
     frames::Trust trust_;
     int total_;
     int appended_;

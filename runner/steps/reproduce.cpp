@@ -88,6 +88,28 @@ std::string reproduce_line(const cli::Build& params, const cli::Common& common, 
         const std::string id = secret_id(secret);
         mount(podman, slipway, "secret-" + id, "--secret=id=" + id + ",src=");
     }
+    for (const auto& [id, file] : params.secret_env) {
+        mount(podman, slipway, "secret-" + id, "--secret-env=" + id + "=");
+    }
+    for (const std::string& key : params.ssh) {
+        const auto at = key.starts_with('/') ? std::string::npos : key.find('=');
+        const std::string id = at == std::string::npos ? "default" : key.substr(0, at);
+        mount(podman, slipway, "ssh-" + id, "--ssh=" + id + "=");
+    }
+    if (!params.labels_file.empty()) {
+        mount(podman, slipway, "labels", "--labels-file=");
+    }
+    if (!params.annotations_file.empty()) {
+        mount(podman, slipway, "annotations", "--annotations-file=");
+    }
+    for (const auto& [name, directory] : plan.contexts) {
+        mount(podman, slipway, "context-" + name, "--build-context=" + name + "=");
+    }
+    if (params.squash) {
+        slipway.emplace_back("--squash");
+    }
+    add("--timestamp=", params.timestamp);
+    add("--network=", params.hermetic ? "none" : params.network);
     if (!common.authfile.empty()) {
         mount(podman, slipway, "auth.json", "--authfile=");
     }

@@ -2,10 +2,11 @@
 //
 // In: what the build was told and what it got from the steps before. Out: one shell line with the source by
 // commit or digest and the base images by digest. It is for a POSIX shell except where a value holds control
-// characters ($'…'). Secrets never stand in it: their files are named ./secret-ID, those of credentials
-// ./auth.json and ./ca.pem, for the reader to put there; a masked value stays ***. A source that cannot be
-// fetched again (standard input, a directory) is read from standard input. Of fetch's options only those that
-// say what to fetch are known here.
+// characters ($'…'). Secrets never stand in it: their files are named ./secret-ID and ./ssh-ID, those of
+// credentials ./auth.json and ./ca.pem, further contexts ./context-NAME, for the reader to put there; a
+// masked value stays ***. A source that cannot be fetched again (standard input, a directory) is read from
+// standard input. Of fetch's options only those that say what to fetch are known here; layer caches are left
+// out.
 #pragma once
 
 #include "handoff/values.hpp"

@@ -90,7 +90,8 @@ bool remove_mapped(const Workshop& shop, const std::vector<std::filesystem::path
     // Also after a stop, but then in a hurry: storage left behind would fill the next attempt's volume.
     static_cast<void>(process::capture(
         {.argv = std::move(argv), .environment = shop.environment},
-        {.timeout = Milliseconds(shop.step.stop.requested() ? 3000 : 60'000), .grace = Milliseconds(500)}, StopToken()));
+        {.timeout = Milliseconds(shop.step.stop.requested() ? 3000 : 60'000), .grace = Milliseconds(500)},
+        StopToken()));
     std::error_code ignored;
     return std::ranges::none_of(paths, [&](const std::filesystem::path& path) {
         return std::filesystem::exists(std::filesystem::symlink_status(path, ignored));

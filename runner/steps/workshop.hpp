@@ -12,6 +12,7 @@
 #include "pod/watch.hpp"
 #include "process/process.hpp"
 #include "steps/access.hpp"
+#include "steps/buildah_frames.hpp"
 #include "steps/step.hpp"
 
 #include <atomic>
@@ -35,6 +36,7 @@ struct Workshop {
     std::vector<std::string> environment;
     pod::Sampler sampler;
     std::atomic<pid_t> child = 0;
+    Told told;
     bool cache_failed = false; ///< the layer cache broke a build: the next one does without
     pod::Watch watch;          ///< last: looks at the others from its own thread
 

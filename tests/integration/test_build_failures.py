@@ -3,6 +3,7 @@
 What fails by the Dockerfile alone stands in test_build, what fails by limits of the container in tests/e2e.
 """
 
+import subprocess
 import json
 import re
 
@@ -139,6 +140,19 @@ def test_a_commit_is_repeated_by_its_id_and_secrets_by_name_only(slipway, make_r
     assert f"--url={git_server.url}/again.git --revision={repository.head()}" in line
     assert "--volume=./secret-token:/secret-token:ro" in line and "--secret=id=token,src=/secret-token" in line
     assert str(tmp_path) not in line and "hush-hush" not in line and "***" in line
+
+
+def test_a_repetition_has_the_inputs_of_the_build(built, tmp_path):
+    for name in ("word", "labels"):
+        (tmp_path / name).write_text("who=me\n")
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "key"], check=True)
+    line = reproduced(built("ARG BASE\nFROM ${BASE}\nRUN exit 3\n", None, "--squash", "--timestamp=5", "--hermetic",
+                            f"--secret-env=word={tmp_path / 'word'}", f"--ssh=key={tmp_path / 'key'}",
+                            f"--labels-file={tmp_path / 'labels'}").failed("build"))
+    for option in ("--squash", "--timestamp=5", "--network=none", "--secret-env=word=/secret-word", "--ssh=key=/ssh-key",
+                   "--labels-file=/labels", "--volume=./ssh-key:/ssh-key:ro"):
+        assert option in line
+    assert str(tmp_path) not in line
 
 
 def test_a_long_line_comes_in_pieces(built):
