@@ -95,7 +95,7 @@ constexpr std::array known{
     Known{"cannot change ownership to uid", "", no_owner},
     Known{"exec format error", "", other_processor},
     Known{"bad interpreter", "^m", windows_lines},
-    Known{"\r': command not found", "", windows_lines},
+    Known{"\\r': command not found", "", windows_lines},
     Known{"\r: not found", "", windows_lines},
     Known{"killed signal terminated program", "", no_memory},
     Known{"cannot allocate memory", "", no_memory},

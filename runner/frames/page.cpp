@@ -114,7 +114,9 @@ void draw_timeline(Page& page, const std::vector<Span>& spans) {
     const std::size_t columns = std::min(page.room(label_columns + 14), widest_timeline);
     const auto whole = std::max<std::int64_t>((end - begin).count(), 1);
     const auto column_at = [&](FrameTime time) {
-        const double share = static_cast<double>((time - begin).count()) / static_cast<double>(whole);
+        // A span of a damaged stream may end before it starts.
+        const double share =
+            std::clamp(static_cast<double>((time - begin).count()) / static_cast<double>(whole), 0.0, 1.0);
         return std::min(static_cast<std::size_t>(share * static_cast<double>(columns)), columns - 1);
     };
     for (const Span& span : spans) {

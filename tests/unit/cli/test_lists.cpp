@@ -82,9 +82,9 @@ TEST_CASE("buildah's options become ours, each in the verb it concerns") {
 }
 
 TEST_CASE("buildah's options that mean something else here are refused by name") {
-    for (const char* text : {"--squash", "--volume=/:/host", "-v /:/host", "--cap-add=ALL", "--isolation=oci",
-                             "--network=none", "--label", "; rm -rf /", "$(id)", "`id`", "--label=a=$HOME",
-                             "\"--label=$HOME\"", "'--label=a", "a|b", "x\\", "--"}) {
+    for (const char* text :
+         {"--volume=/:/host", "-v /:/host", "--cap-add=ALL", "--label", "; rm -rf /", "$(id)", "`id`",
+          "--label=a=$HOME", "\"--label=$HOME\"", "'--label=a", "a|b", "x\\", "--"}) {
         CAPTURE(text);
         CHECK(refusal({"build", std::string("--buildah-args=") + text}).starts_with("--buildah-args"));
     }
