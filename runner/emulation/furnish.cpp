@@ -121,8 +121,14 @@ Status furnish(const fs::path& furniture, bool show_apt) {
     std::error_code ignored;
     const fs::path here = fs::current_path(ignored);
     TRY(mounted(::chdir(root.c_str()), "enter", root));
-    TRY(mounted(static_cast<int>(::syscall(SYS_pivot_root, ".", ".")), "pivot_root to", root));
-    TRY(mounted(::umount2(".", MNT_DETACH), "leave", "/"));
+    if (::syscall(SYS_pivot_root, ".", ".") == 0) {
+        TRY(mounted(::umount2(".", MNT_DETACH), "leave", "/"));
+    } else {
+        // containerd's profile refuses that call to everybody. Moved over the old root, the new one is what
+        // every path begins at just the same; the old one lies below it, out of reach.
+        TRY(mounted(::mount(".", "/", nullptr, MS_MOVE, nullptr), "move over /", root));
+        TRY(mounted(::chroot("."), "chroot to", root));
+    }
     return mounted(::chdir(here.c_str()) == 0 ? 0 : ::chdir("/"), "enter", "/");
 }
 

@@ -59,7 +59,6 @@ ROWS = (
     Row("flags: 0x44000: operation not permitted", "mount", A, blocked=("mount",), storage="vfs"),
     Row("creating new mount namespace", "unshare", G, blocked=("unshare",)),
     Row("after fallback to chroot: operation not permitted", "sys-chroot", _without(A, "SYS_CHROOT")),
-    Row("error stat()ing intended root directory", "read-only-root", A, more=("--read-only", "--read-only-tmpfs=false")),
     Row("/graph: read-only file system", "writable-work", A, work=("--tmpfs", "/slipway/work:ro")),
     Row("'overlay' is not supported over overlayfs", "overlay", A, named="limits", storage="overlay", work=()),
     Row("mount proc: operation not permitted", "proc", A, named="limits", code=""),

@@ -374,8 +374,8 @@ func (p *Plane) Update(name string, change func(*v1.TaskRun)) {
 	}
 }
 
-// RunPipeline runs a PipelineRun until it is done or `enough` says so, and returns its TaskRuns by pipeline task.
-func (p *Plane) RunPipeline(run *v1.PipelineRun, limit time.Duration, enough func(map[string][]Outcome) bool) map[string][]Outcome {
+// RunPipeline runs a PipelineRun until it is done, and returns its TaskRuns by pipeline task.
+func (p *Plane) RunPipeline(run *v1.PipelineRun, limit time.Duration) map[string][]Outcome {
 	p.t.Helper()
 	run = run.DeepCopy()
 	run.Namespace, run.UID = Namespace, types.UID("uid-"+run.Name)
@@ -397,7 +397,7 @@ func (p *Plane) RunPipeline(run *v1.PipelineRun, limit time.Duration, enough fun
 		for _, child := range now.Status.ChildReferences {
 			of[child.PipelineTaskName] = append(of[child.PipelineTaskName], p.Outcome(child.Name))
 		}
-		if now.IsDone() || enough(of) {
+		if now.IsDone() {
 			return of
 		}
 		if time.Now().After(deadline) {
