@@ -86,7 +86,7 @@ def test_another_base_of_the_same_name_is_another_cache(build, cache, registry):
         assert sorted(ran(done)) == EVERY_RUN, more
 
 
-@pytest.mark.xfail(strict=True, reason="buildah's key is made of layers and commands, not of a base's configuration (docs/pods.md)")
+@pytest.mark.xfail(strict=True, reason="buildah's key knows a base's layers, not its configuration (docs/pods.md)")
 def test_a_base_that_differs_in_its_configuration_is_another_cache(build, cache, registry):
     import servers.image
 
