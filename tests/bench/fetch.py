@@ -149,8 +149,8 @@ def main():
             named.append((shape, None))
         full_pairs = options.full_pairs or options.pairs
         print(f"`slipway fetch` / `git clone` ({version}), {options.pairs} pairs, {full_pairs} where all history comes; "
-              f"ratios are medians of the pairs'; load average {os.getloadavg()[0]:.1f} at the start. Loopback, work trees in memory; round "
-              "trips are added by a relay in user space, without a limit to bandwidth.\n")
+              f"ratios are medians of the pairs'; load average {os.getloadavg()[0]:.1f} at the start. Loopback, "
+              "work trees in memory; round trips are added by a relay in user space, without a limit to bandwidth.\n")
         print("| repository | depth | round trip | cache | median s | best s | CPU s | largest process MiB | MB received |")
         print("|---|---|---|---|---|---|---|---|---|")
         with Lighttpd(root) as server:
