@@ -6,7 +6,7 @@ Pure: no input or output. Sizes of answers are bounded by the adapters through M
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -73,6 +73,18 @@ def path(kind: Kind, namespace: str, name: str | None = None, **query: str | int
     return "/" + "/".join(quote(part, safe="") for part in parts) + (f"?{urlencode(given)}" if given else "")
 
 
+def watch_path(kind: Kind, namespace: str, selector: str, version: str, timeout: float) -> str:
+    return path(
+        kind,
+        namespace,
+        labelSelector=selector or None,
+        resourceVersion=version,
+        watch="1",
+        allowWatchBookmarks="true",
+        timeoutSeconds=max(1, int(timeout)),
+    )
+
+
 def log_path(namespace: str, pod: str, container: str, since: str | None) -> str:
     base = path(Kind("", "v1", "pods", "Pod"), namespace, pod)
     query = {"container": container, "follow": "true"} | ({"sinceTime": since} if since else {})
@@ -124,6 +136,18 @@ def items_of(page: Json, doing: str) -> tuple[list[Json], str, str]:
     if not isinstance(items, list) or not isinstance(metadata, dict):
         raise ClusterError(ErrorKind.SERVER, f"{doing}: the answer is not a list")
     return items, str(metadata.get("resourceVersion") or ""), str(metadata.get("continue") or "")
+
+
+def pages(kind: Kind, namespace: str, selector: str, doing: str, get: Callable[[str], Json]) -> tuple[list[Json], str]:
+    """Every item of a list and the list's resourceVersion; `get` fetches the page at a path."""
+    found: list[Json] = []
+    token: str | None = None
+    while True:
+        page = get(path(kind, namespace, labelSelector=selector or None, limit=PAGE, **{"continue": token}))
+        items, version, token = items_of(page, doing)
+        found += items
+        if not token:
+            return found, version
 
 
 def split_lines(chunks: Iterable[bytes], limit: int, *, pieces: bool) -> Iterator[bytes]:

@@ -67,26 +67,15 @@ class OpenShiftCluster:
 
     def list(self, kind: Kind, selector: str) -> tuple[list[Json], str]:
         doing = f"list {kind.plural}"
-        found: list[Json] = []
-        token: str | None = None
-        while True:
-            path = api.path(kind, self.namespace, labelSelector=selector or None, limit=api.PAGE, **{"continue": token})
-            items, version, token = api.items_of(api.object_of(self._run("get", ["--raw", path], doing), doing), doing)
-            found += items
-            if not token:
-                return found, version
+
+        def get(path: str) -> Json:
+            return api.object_of(self._run("get", ["--raw", path], doing), doing)
+
+        return api.pages(kind, self.namespace, selector, doing, get)
 
     def watch(self, kind: Kind, selector: str, version: str, timeout: float) -> Iterator[Event]:
         doing = f"watch {kind.plural}"
-        path = api.path(
-            kind,
-            self.namespace,
-            labelSelector=selector or None,
-            resourceVersion=version,
-            watch="1",
-            allowWatchBookmarks="true",
-            timeoutSeconds=max(1, int(timeout)),
-        )
+        path = api.watch_path(kind, self.namespace, selector, version, timeout)
         lines = api.split_lines(self._stream(path, doing, timeout + self._settings.timeout), api.MAX_EVENT, pieces=False)
         return api.events(lines, doing)
 

@@ -75,26 +75,11 @@ class RestCluster:
 
     def list(self, kind: Kind, selector: str) -> tuple[list[Json], str]:
         doing = f"list {kind.plural}"
-        found: list[Json] = []
-        token: str | None = None
-        while True:
-            path = api.path(kind, self.namespace, labelSelector=selector or None, limit=api.PAGE, **{"continue": token})
-            items, version, token = api.items_of(self._call("GET", path, doing), doing)
-            found += items
-            if not token:
-                return found, version
+        return api.pages(kind, self.namespace, selector, doing, lambda path: self._call("GET", path, doing))
 
     def watch(self, kind: Kind, selector: str, version: str, timeout: float) -> Iterator[Event]:
         doing = f"watch {kind.plural}"
-        path = api.path(
-            kind,
-            self.namespace,
-            labelSelector=selector or None,
-            resourceVersion=version,
-            watch="1",
-            allowWatchBookmarks="true",
-            timeoutSeconds=max(1, int(timeout)),
-        )
+        path = api.watch_path(kind, self.namespace, selector, version, timeout)
         # The server ends the watch; the limit here is for one that has gone away silently.
         chunks = self._stream(path, doing, silence=timeout + self._settings.timeout, total=timeout + self._settings.timeout)
         return api.events(api.split_lines(chunks, api.MAX_EVENT, pieces=False), doing)

@@ -10,7 +10,7 @@ TEST_CASE("the internal call says everything about an enclosure, and reads it ba
                               .uid_map = {{0, 1000, 1}, {1, 1, 999}, {1000, 1001, 64535}},
                               .gid_map = {{0, 4294967294, 1}},
                               .deny_setgroups = true,
-                              .furniture = "/work/a b, c=d",
+                              .furniture = "/build/a b, c=d",
                               .pretend = true,
                               .pid_namespace = true,
                               .keep_signals = true};
