@@ -387,10 +387,9 @@ Result<Unpacked> place_dockerfile(int file, int directory, const StopToken& stop
         return fail(bad_archive("the Dockerfile is " + sniffed.words, "send a Dockerfile"));
     }
     if (sniffed.kind == Kind::tar || sniffed.kind == Kind::zip || is_compression(sniffed.kind)) {
-        return fail(ErrorClass::usage, code::missing_or_invalid_argument,
-                    std::format("--dockerfile-only was given {}{}", sniffed.words,
-                                is_compression(sniffed.kind) ? " data" : ""),
-                    "use --archive for archives");
+        return fail_usage(std::format("--dockerfile-only was given {}{}", sniffed.words,
+                                      is_compression(sniffed.kind) ? " data" : ""),
+                          "use --archive for archives");
     }
     return write_dockerfile(content, "a Dockerfile", directory);
 }

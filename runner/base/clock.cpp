@@ -23,8 +23,7 @@ constexpr std::array<Unit, 5> units{{{.name = "d", .milliseconds = 86'400'000},
 constexpr std::int64_t longest_ms = 365LL * 86'400'000;
 
 std::unexpected<Error> not_a_duration(std::string_view text) {
-    return fail(ErrorClass::usage, code::missing_or_invalid_argument,
-                std::format("'{}' is not a duration", text), "write it like 90s, 10m, 1h30m or 250ms");
+    return fail_usage(std::format("'{}' is not a duration", text), "write it like 90s, 10m, 1h30m or 250ms");
 }
 
 } // namespace

@@ -21,6 +21,11 @@ inline std::unexpected<Error> fail(ErrorClass klass, std::string_view code, std:
     return std::unexpected<Error>(make_error(klass, code, std::move(message), std::move(hint)));
 }
 
+/// What the caller asked for cannot be done as asked: a missing or invalid argument.
+inline std::unexpected<Error> fail_usage(std::string message, std::string hint = {}) {
+    return fail(ErrorClass::usage, code::missing_or_invalid_argument, std::move(message), std::move(hint));
+}
+
 inline std::unexpected<Error> fail_errno(std::string_view what, int err) {
     return std::unexpected<Error>(errno_error(what, err));
 }

@@ -11,7 +11,7 @@ namespace slipway::buildah {
 namespace {
 
 std::unexpected<Error> refuse(std::string_view what, std::string_view why) {
-    return fail(ErrorClass::usage, code::missing_or_invalid_argument, std::format("{} {}", what, why));
+    return fail_usage(std::format("{} {}", what, why));
 }
 
 /// Collects arguments and the first thing wrong with one of them.
@@ -104,7 +104,7 @@ class Builder {
     }
     Result<Argv> take() {
         if (!problem_.empty()) {
-            return fail(ErrorClass::usage, code::missing_or_invalid_argument, std::move(problem_));
+            return fail_usage(std::move(problem_));
         }
         return std::move(argv_);
     }

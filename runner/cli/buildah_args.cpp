@@ -55,8 +55,7 @@ constexpr std::array<Known, 32> known{{
 }};
 
 std::unexpected<Error> refuse(std::string message, std::string hint) {
-    return fail(ErrorClass::usage, code::missing_or_invalid_argument, "--buildah-args: " + std::move(message),
-                std::move(hint));
+    return fail_usage("--buildah-args: " + std::move(message), std::move(hint));
 }
 
 /// Text, as far as a shell sees nothing else in it.

@@ -12,9 +12,8 @@ namespace slipway::cli {
 namespace {
 
 std::unexpected<Error> wrong(std::string_view name, std::string_view value, std::string_view expected) {
-    return fail(ErrorClass::usage, code::missing_or_invalid_argument,
-                std::format("--{}: '{}' is not {}", name, value, expected),
-                std::format("give --{} {}", name, expected));
+    return fail_usage(std::format("--{}: '{}' is not {}", name, value, expected),
+                      std::format("give --{} {}", name, expected));
 }
 
 std::string environment_name(std::string_view option) {
@@ -42,7 +41,7 @@ template <class Integer> Result<Integer> parse_integer(std::string_view text) {
     Integer number{};
     const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), number);
     if (ec != std::errc() || end != text.data() + text.size()) {
-        return fail(ErrorClass::usage, code::missing_or_invalid_argument, "not a number");
+        return fail_usage("not a number");
     }
     return number;
 }
@@ -60,9 +59,8 @@ Result<std::vector<std::string>> environment_values(std::string_view variable, c
     const bool strings =
         json.is_array() && std::ranges::all_of(json, [](const auto& v) { return v.is_string(); });
     if (!strings) {
-        return fail(ErrorClass::usage, code::missing_or_invalid_argument,
-                    std::format("{} is not a JSON array of strings", variable),
-                    std::format("write it like {}='[\"one\",\"two\"]'", variable));
+        return fail_usage(std::format("{} is not a JSON array of strings", variable),
+                          std::format("write it like {}='[\"one\",\"two\"]'", variable));
     }
     return json.get<std::vector<std::string>>();
 }
@@ -272,8 +270,7 @@ Status OptionTable::read_lists(std::string_view names, std::vector<std::string> 
     // list there is no separator, and nothing that could be mistaken for one.
     if (lists.size() > 1 &&
         std::ranges::count(values, "--") != static_cast<std::ptrdiff_t>(lists.size()) - 1) {
-        return fail(
-            ErrorClass::usage, code::missing_or_invalid_argument,
+        return fail_usage(
             std::format("--lists={}: the values must be {} groups, separated by '--'", names, lists.size()),
             "no value of a list may be '--'");
     }
@@ -336,8 +333,7 @@ Status OptionTable::parse(const std::vector<std::string>& arguments, const Envir
     try {
         app.parse(given);
     } catch (const CLI::ParseError& error) {
-        return fail(ErrorClass::usage, code::missing_or_invalid_argument, error.what(),
-                    "see --help for the options this verb takes");
+        return fail_usage(error.what(), "see --help for the options this verb takes");
     }
     if (help_wanted_) {
         return {};
@@ -356,15 +352,13 @@ Status OptionTable::parse(const std::vector<std::string>& arguments, const Envir
     }
     for (const std::string& extra : app.remaining()) {
         if (extra.starts_with('-') && extra != "-") {
-            return fail(ErrorClass::usage, code::missing_or_invalid_argument, "unknown option: " + extra,
-                        "see --help for the options this verb takes");
+            return fail_usage("unknown option: " + extra, "see --help for the options this verb takes");
         }
         positionals.insert(positionals.begin(), extra);
     }
     if (positionals.size() > (positional_.set ? 1U : 0U)) {
-        return fail(ErrorClass::usage, code::missing_or_invalid_argument,
-                    "unexpected argument: " + positionals.back(),
-                    "see --help for the options this verb takes");
+        return fail_usage("unexpected argument: " + positionals.back(),
+                          "see --help for the options this verb takes");
     }
     if (!positionals.empty()) {
         TRY(positional_.set(positionals));

@@ -168,8 +168,7 @@ std::string program_help() {
 }
 
 std::unexpected<Error> need(std::string_view option, std::string_view what) {
-    return fail(ErrorClass::usage, code::missing_or_invalid_argument, std::format("--{} is missing", option),
-                std::format("give --{} {}", option, what));
+    return fail_usage(std::format("--{} is missing", option), std::format("give --{} {}", option, what));
 }
 
 /// Exactly one source (or what is there already), and no option that belongs to another kind.
@@ -177,8 +176,7 @@ Status check_source(const Fetch& fetch) {
     const int sources = static_cast<int>(!fetch.url.empty()) + static_cast<int>(!fetch.archive.empty()) +
                         static_cast<int>(!fetch.dockerfile_only.empty());
     const auto refuse = [](std::string message, std::string hint) {
-        return fail(ErrorClass::usage, code::missing_or_invalid_argument, std::move(message),
-                    std::move(hint));
+        return fail_usage(std::move(message), std::move(hint));
     };
     constexpr std::string_view one =
         "give one of --url REPOSITORY, --archive URL|PATH|-, --dockerfile-only PATH|-";
@@ -276,9 +274,8 @@ Result<Invocation> parse_frames(const Verb& verb, std::vector<std::string> rest,
         frames.action = action == "render" ? Frames::Action::render : Frames::Action::check;
         rest.erase(rest.begin());
     } else if (action != "--help") {
-        return fail(ErrorClass::usage, code::missing_or_invalid_argument,
-                    std::format("frames: '{}' is neither render nor check", action),
-                    "say 'slipway frames render FILE' or 'slipway frames check FILE'");
+        return fail_usage(std::format("frames: '{}' is neither render nor check", action),
+                          "say 'slipway frames render FILE' or 'slipway frames check FILE'");
     }
     TRY(parser.parse(rest, environment));
     return finish(parser, frames, {});
@@ -403,8 +400,8 @@ Result<Invocation> parse(const std::vector<std::string>& arguments, const Enviro
             return parse_verb(verb, rest, environment);
         }
     }
-    return fail(ErrorClass::usage, code::missing_or_invalid_argument, std::format("'{}' is not a verb", name),
-                "say one of fetch, resolve, build, push, run, index, doctor, frames, version");
+    return fail_usage(std::format("'{}' is not a verb", name),
+                      "say one of fetch, resolve, build, push, run, index, doctor, frames, version");
 }
 
 } // namespace slipway::cli

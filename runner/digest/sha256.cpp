@@ -110,9 +110,8 @@ Result<Digest> parse_digest(std::string_view text) {
             return Digest{algorithm, std::string(hex)};
         }
     }
-    return fail(ErrorClass::usage, code::missing_or_invalid_argument,
-                "not a digest: \"" + to_valid_utf8(text.substr(0, 160)) + "\"",
-                "a digest is sha256: and 64 lower-case hexadecimal digits");
+    return fail_usage("not a digest: \"" + to_valid_utf8(text.substr(0, 160)) + "\"",
+                      "a digest is sha256: and 64 lower-case hexadecimal digits");
 }
 
 bool is_valid_digest(std::string_view text) noexcept {

@@ -34,9 +34,8 @@ Result<Platform> read_platform(std::string_view text) {
         }
     }
     if (parts.size() < 2 || parts.size() > 3 || std::ranges::contains(parts, std::string())) {
-        return fail(ErrorClass::usage, code::missing_or_invalid_argument,
-                    std::format("\"{}\" is no platform", shown(text)),
-                    "write os/architecture, such as linux/amd64");
+        return fail_usage(std::format("\"{}\" is no platform", shown(text)),
+                          "write os/architecture, such as linux/amd64");
     }
     Platform out{parts[0], parts[1], parts.size() == 3 ? parts[2] : std::string()};
     if (out.architecture == "x86_64" || out.architecture == "x86-64") {

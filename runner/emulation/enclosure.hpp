@@ -4,11 +4,11 @@
 //
 // It is made by this program, executed once more under an internal word (`prefix` makes the command line,
 // `enter` is what main() calls for it), because namespaces have to be entered by a process that runs nothing
-// else yet. In order: new user and mount namespaces; the id maps, written by a helper left outside; mounts
-// made private; a root of tmpfs with all the old one's entries bound into it, an /etc/passwd in which root's
-// home is the build's, a writable /tmp; where wished a pid namespace with its own /proc; else, where the
-// kernel has Landlock's scopes (6.12), a domain out of which no signal goes; the filter that pretends
-// (filter.hpp); exec.
+// else yet. In order: new user and mount namespaces; the id maps, written by a helper left outside; where
+// wished a network namespace; mounts made private; a root of tmpfs with all the old one's entries bound into
+// it, an /etc/passwd in which root's home is the build's, a writable /tmp; where wished a pid namespace with
+// its own /proc; else, where the kernel has Landlock's scopes (6.12), a domain out of which no signal goes;
+// the filter that pretends (filter.hpp); exec.
 //
 // What it cannot do but must is said on standard error in one line that begins with `complaint`, status 125;
 // that the program cannot be executed, in one that begins with "slipway: cannot execute". With a pid

@@ -23,9 +23,8 @@ fs::path path_of(const fs::path& state, std::string_view kind) {
 }
 
 std::unexpected<Error> unusable(std::string_view kind, const std::string& what) {
-    return fail(ErrorClass::usage, code::missing_or_invalid_argument,
-                std::string(kind) + ".json in the hand-off directory cannot be used: " + what,
-                "run the earlier steps again with the same program version");
+    return fail_usage(std::string(kind) + ".json in the hand-off directory cannot be used: " + what,
+                      "run the earlier steps again with the same program version");
 }
 
 /// Members of one JSON object, checked one by one. The first problem is kept; reading goes on with defaults.
@@ -181,9 +180,8 @@ Result<Json> load(const fs::path& state, std::string_view kind) {
     if (!fd) {
         const int err = errno;
         if (err == ENOENT) {
-            return fail(ErrorClass::usage, code::missing_or_invalid_argument,
-                        "there is no " + path.filename().string() + " in " + state.string(),
-                        "run the step that writes it first, with the same --state");
+            return fail_usage("there is no " + path.filename().string() + " in " + state.string(),
+                              "run the step that writes it first, with the same --state");
         }
         return unusable(kind, errno_error("open", err).cause);
     }

@@ -134,9 +134,8 @@ Client::~Client() = default;
 Status Client::Impl::set_up_tls(Connection& connection, httplib::SSLClient& client, const Url& url,
                                 bool redirected) const {
     if (!client.is_valid()) {
-        return fail(ErrorClass::usage, code::missing_or_invalid_argument,
-                    "the TLS client certificate for " + url.authority() + " cannot be used",
-                    "check that certificate and key are PEM files, readable and belong together");
+        return fail_usage("the TLS client certificate for " + url.authority() + " cannot be used",
+                          "check that certificate and key are PEM files, readable and belong together");
     }
     SSL_CTX_set_min_proto_version(client.ssl_context(), TLS1_2_VERSION);
     client.enable_server_certificate_verification(tls.verify);
@@ -158,9 +157,8 @@ Status Client::Impl::set_up_tls(Connection& connection, httplib::SSLClient& clie
     for (const std::string& file : files) {
         if (SSL_CTX_load_verify_locations(context, file.c_str(), nullptr) != 1) {
             ERR_clear_error();
-            return fail(ErrorClass::usage, code::missing_or_invalid_argument,
-                        "no certificate authority could be read from " + file,
-                        "the file must hold certificates in PEM form");
+            return fail_usage("no certificate authority could be read from " + file,
+                              "the file must hold certificates in PEM form");
         }
     }
     // A path set here keeps cpp-httplib from adding the system's defaults to what the caller chose.
@@ -398,10 +396,9 @@ Result<Response> Client::send(const Request& request, const StopToken& stop) {
     bool redirected = false;
     for (int hops = 0;; ++hops) {
         if (!sendable(headers)) {
-            return fail(ErrorClass::usage, code::missing_or_invalid_argument,
-                        "a request header for " + url.authority() +
-                            " holds a line break or control character",
-                        "check the credentials: they may not contain line breaks");
+            return fail_usage("a request header for " + url.authority() +
+                                  " holds a line break or control character",
+                              "check the credentials: they may not contain line breaks");
         }
         TRY_ASSIGN(Response response,
                    impl_->once(request, url, method, headers, redirected, with_body, stop, deadline));

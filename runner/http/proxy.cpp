@@ -76,9 +76,8 @@ Result<std::optional<Proxy>> parse_proxy(const char* name, const char* raw) {
     // A bare host:port means http and, unlike a URL, port 80 only by that.
     const auto url = parse_url(has_scheme ? std::string(text) : "http://" + std::string(text));
     if (!url || url->https) {
-        return fail(ErrorClass::usage, code::missing_or_invalid_argument,
-                    std::string("the proxy in ") + name + " cannot be used",
-                    "only HTTP proxies are supported: http://[user:password@]host:port");
+        return fail_usage(std::string("the proxy in ") + name + " cannot be used",
+                          "only HTTP proxies are supported: http://[user:password@]host:port");
     }
     return std::optional(Proxy{url->host, url->port, url->username, url->password});
 }

@@ -22,9 +22,8 @@ std::unexpected<Error> bad(std::string_view text, std::string_view why) {
             shown.replace(from, at - from, "***");
         }
     }
-    return fail(ErrorClass::usage, code::missing_or_invalid_argument,
-                "not a usable URL: \"" + to_valid_utf8(shown) + "\" (" + std::string(why) + ")",
-                "give an absolute http:// or https:// URL");
+    return fail_usage("not a usable URL: \"" + to_valid_utf8(shown) + "\" (" + std::string(why) + ")",
+                      "give an absolute http:// or https:// URL");
 }
 
 std::string lower(std::string_view text) {

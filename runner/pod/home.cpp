@@ -130,8 +130,7 @@ bool Home::remove() noexcept {
 
 Result<Home> Home::prepare(const fs::path& work) {
     if (!work.is_absolute() || work.native().find_first_of("\n\r") != std::string::npos) {
-        return fail(ErrorClass::usage, code::missing_or_invalid_argument,
-                    "the work directory must be an absolute path");
+        return fail_usage("the work directory must be an absolute path");
     }
     if (const Status made = make_directories(work, 0700); !made) {
         Error error = made.error();

@@ -114,8 +114,7 @@ Status choose_isolation(const Report& report, std::string_view wish, Recipe& rec
         return {};
     }
     if (wish != "oci") {
-        return fail(ErrorClass::usage, code::missing_or_invalid_argument,
-                    std::format("there is no isolation {}", wish.substr(0, 40)), "auto, chroot or oci");
+        return fail_usage(std::format("there is no isolation {}", wish.substr(0, 40)), "auto, chroot or oci");
     }
     if (!report.proc.works()) {
         return fail(forbidden(prerequisite("proc"),
@@ -161,14 +160,12 @@ Result<Recipe> choose(const Report& report, std::string_view recipe_wish, std::s
     recipe_wish = recipe_wish.empty() ? "auto" : recipe_wish;
     storage_wish = storage_wish.empty() ? "auto" : storage_wish;
     if (recipe_wish != "auto" && std::ranges::find(names, recipe_wish) == names.end()) {
-        return fail(ErrorClass::usage, code::missing_or_invalid_argument,
-                    std::format("there is no recipe {}", recipe_wish.substr(0, 40)),
-                    "auto, A, A-userns, G, B or C");
+        return fail_usage(std::format("there is no recipe {}", recipe_wish.substr(0, 40)),
+                          "auto, A, A-userns, G, B or C");
     }
     if (storage_wish != "auto" && std::ranges::find(drivers, storage_wish) == drivers.end()) {
-        return fail(ErrorClass::usage, code::missing_or_invalid_argument,
-                    std::format("there is no storage {}", storage_wish.substr(0, 40)),
-                    "auto, overlay, fuse-overlayfs or vfs");
+        return fail_usage(std::format("there is no storage {}", storage_wish.substr(0, 40)),
+                          "auto, overlay, fuse-overlayfs or vfs");
     }
     const bool wants_emulation = recipe_wish == "C";
     if (const auto obstacles = wants_emulation ? missing_for(report, "C") : missing(report);
@@ -178,10 +175,9 @@ Result<Recipe> choose(const Report& report, std::string_view recipe_wish, std::s
     Recipe recipe;
     recipe.name = wants_emulation ? "C" : recipe_of(report);
     if (recipe_wish != "auto" && recipe_wish != recipe.name) {
-        return fail(ErrorClass::usage, code::missing_or_invalid_argument,
-                    std::format("recipe {} was asked for, but this pod is one for recipe {}", recipe_wish,
-                                recipe.name),
-                    "leave --recipe at auto, or change the pod's securityContext (docs/pods.md)");
+        return fail_usage(std::format("recipe {} was asked for, but this pod is one for recipe {}",
+                                      recipe_wish, recipe.name),
+                          "leave --recipe at auto, or change the pod's securityContext (docs/pods.md)");
     }
     recipe.reason = recipe_wish != "auto" ? std::string("asked for") : reason_for(report, recipe.name);
     TRY(choose_isolation(report, isolation_wish, recipe));

@@ -2,6 +2,7 @@
 
 #include "base/file.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <string>
 #include <sys/statvfs.h>
@@ -68,9 +69,9 @@ CgroupMemory Sampler::sample_cgroup() const {
     return read_cgroup_memory(cgroup_, proc_);
 }
 
-std::uint64_t Sampler::oom_kills_since_start() const {
-    const std::uint64_t now = sample_cgroup().oom_kills.value_or(0);
-    return now > first_oom_kills_ ? now - first_oom_kills_ : 0;
+std::uint64_t Sampler::oom_kills_since_start(const CgroupMemory& now) const noexcept {
+    const std::uint64_t kills = now.oom_kills.value_or(0);
+    return kills - std::min(kills, first_oom_kills_);
 }
 
 Usage Sampler::sample_disk() const {

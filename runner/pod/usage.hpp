@@ -36,8 +36,9 @@ class Sampler {
     [[nodiscard]] Usage sample_disk() const;
     /// The cgroup alone: cheap enough for several times a second.
     [[nodiscard]] CgroupMemory sample_cgroup() const;
-    /// Kills for want of memory in our cgroup since the sampler was made; 0 where the kernel does not say.
-    [[nodiscard]] std::uint64_t oom_kills_since_start() const;
+    /// Kills for want of memory that `now`, a sample of our cgroup, counts since the sampler was made; 0
+    /// where the kernel does not say.
+    [[nodiscard]] std::uint64_t oom_kills_since_start(const CgroupMemory& now) const noexcept;
     /// The descendant of `root` with the largest resident set; nothing where it has none.
     struct Process {
         pid_t pid = 0;

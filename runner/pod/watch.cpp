@@ -68,7 +68,7 @@ Watch::~Watch() {
 }
 
 void Watch::begin() {
-    const std::uint64_t kills = sampler_.oom_kills_since_start();
+    const std::uint64_t kills = sampler_.oom_kills_since_start(sampler_.sample_cgroup());
     const std::lock_guard lock(mutex_);
     kills_before_ = kills;
     findings_.oom_kills = 0;
@@ -76,7 +76,7 @@ void Watch::begin() {
 }
 
 Findings Watch::findings() const {
-    const std::uint64_t kills = sampler_.oom_kills_since_start();
+    const std::uint64_t kills = sampler_.oom_kills_since_start(sampler_.sample_cgroup());
     const std::lock_guard lock(mutex_);
     Findings found = findings_;
     found.oom_kills = kills - std::min(kills, kills_before_);
@@ -123,7 +123,7 @@ milliseconds Watch::look() {
 }
 
 void Watch::look_at_memory(const CgroupMemory& memory) {
-    const std::uint64_t kills = sampler_.oom_kills_since_start();
+    const std::uint64_t kills = sampler_.oom_kills_since_start(memory);
     if (kills > kills_told_) {
         kills_told_ = kills;
         on_advice_({"memorykill", "the kernel killed a process of this container for want of memory",

@@ -73,8 +73,7 @@ Result<AuthFile> AuthFile::load(const std::filesystem::path& path) {
 
 Result<AuthFile> AuthFile::parse(std::string_view text, std::string_view name) {
     const auto invalid = [&](const std::string& why) {
-        return fail(
-            ErrorClass::usage, code::missing_or_invalid_argument,
+        return fail_usage(
             "the credentials in " + std::string(name) + " cannot be used: " + why,
             "it must be a config.json or .dockerconfigjson: {\"auths\": {\"registry\": {\"auth\": …}}}");
     };

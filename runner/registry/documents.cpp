@@ -118,6 +118,19 @@ std::string Platform::text() const {
     return os + "/" + architecture + (variant.empty() ? "" : "/" + variant);
 }
 
+Platform split_platform(std::string_view text) {
+    Platform platform;
+    const auto slash = text.find('/');
+    platform.os = text.substr(0, slash);
+    if (slash != std::string_view::npos) {
+        const std::string_view rest = text.substr(slash + 1);
+        const auto second = rest.find('/');
+        platform.architecture = rest.substr(0, second);
+        platform.variant = second == std::string_view::npos ? "" : rest.substr(second + 1);
+    }
+    return platform;
+}
+
 Result<Document> parse_document(std::string_view text, std::string_view declared) {
     TRY_ASSIGN(const Json json, parse_object(text, "the manifest"));
     Document out;

@@ -42,6 +42,9 @@ struct Platform {
     bool operator==(const Platform&) const = default;
 };
 
+/// "os/architecture[/variant]" in its parts, unchecked; what is missing is empty.
+Platform split_platform(std::string_view text);
+
 struct Descriptor {
     std::string digest;
     std::string media_type;

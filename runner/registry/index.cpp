@@ -18,21 +18,7 @@ namespace slipway::registry {
 namespace {
 
 std::unexpected<Error> refuse(const Reference& image, std::string_view why, std::string hint) {
-    return fail(ErrorClass::usage, code::missing_or_invalid_argument, std::format("{} {}", image.text(), why),
-                std::move(hint));
-}
-
-Platform split_platform(std::string_view text) {
-    Platform platform;
-    const auto slash = text.find('/');
-    platform.os = text.substr(0, slash);
-    if (slash != std::string_view::npos) {
-        const std::string_view rest = text.substr(slash + 1);
-        const auto second = rest.find('/');
-        platform.architecture = rest.substr(0, second);
-        platform.variant = second == std::string_view::npos ? "" : rest.substr(second + 1);
-    }
-    return platform;
+    return fail_usage(std::format("{} {}", image.text(), why), std::move(hint));
 }
 
 /// One image to join, as its registry has it.

@@ -94,9 +94,8 @@ bool is_registry(std::string_view text) noexcept {
 }
 
 std::unexpected<Error> bad(std::string_view text, std::string_view why) {
-    return fail(ErrorClass::usage, code::missing_or_invalid_argument,
-                "\"" + one_line(text, 200) + "\" is not an image reference: " + std::string(why),
-                "write [registry[:port]/]name[:tag][@sha256:…], lower case");
+    return fail_usage("\"" + one_line(text, 200) + "\" is not an image reference: " + std::string(why),
+                      "write [registry[:port]/]name[:tag][@sha256:…], lower case");
 }
 
 } // namespace

@@ -70,9 +70,8 @@ Endpoint endpoint(std::string_view name, bool insecure, bool mirror) {
 
 Status RegistriesConf::add(std::string_view text, std::string_view name) {
     const auto invalid = [&](const std::string& why) {
-        return fail(ErrorClass::usage, code::missing_or_invalid_argument,
-                    std::string(name) + " is not a usable registries.conf: " + why,
-                    "see containers-registries.conf(5), version 2");
+        return fail_usage(std::string(name) + " is not a usable registries.conf: " + why,
+                          "see containers-registries.conf(5), version 2");
     };
     if (const int line = nameless_table(text); line != 0) {
         return invalid("a table without a name (line " + std::to_string(line) + ")");
@@ -252,9 +251,8 @@ Result<Endpoint> RegistriesConf::push_endpoint(std::string_view registry, std::s
         return endpoint(name, false, false);
     }
     if (rule->blocked) {
-        return fail(ErrorClass::usage, code::missing_or_invalid_argument,
-                    "the registry of " + name + " is blocked by registries.conf",
-                    "push elsewhere, or have the cluster's registries.conf changed");
+        return fail_usage("the registry of " + name + " is blocked by registries.conf",
+                          "push elsewhere, or have the cluster's registries.conf changed");
     }
     const bool wildcard = rule->prefix.starts_with("*.");
     const std::string rest = wildcard ? "/" + std::string(repository) : name.substr(rule->prefix.size());

@@ -52,15 +52,7 @@ Result<Platform> parse_platform(std::string_view text) {
     if (text.empty()) {
         return normalise({"linux", machine_architecture(), ""});
     }
-    Platform out;
-    const auto slash = text.find('/');
-    out.os = text.substr(0, slash);
-    if (slash != std::string_view::npos) {
-        const std::string_view rest = text.substr(slash + 1);
-        const auto second = rest.find('/');
-        out.architecture = rest.substr(0, second);
-        out.variant = second == std::string_view::npos ? "" : rest.substr(second + 1);
-    }
+    Platform out = split_platform(text);
     const auto fine = [](const std::string& part) {
         return part.size() <= 32 && std::ranges::all_of(part, [](char c) {
                    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
@@ -69,9 +61,8 @@ Result<Platform> parse_platform(std::string_view text) {
     };
     if (out.os.empty() || out.architecture.empty() || !fine(out.os) || !fine(out.architecture) ||
         !fine(out.variant)) {
-        return fail(ErrorClass::usage, code::missing_or_invalid_argument,
-                    "\"" + one_line(text, 100) + "\" is not a platform",
-                    "write os/architecture[/variant]: linux/amd64");
+        return fail_usage("\"" + one_line(text, 100) + "\" is not a platform",
+                          "write os/architecture[/variant]: linux/amd64");
     }
     return normalise(std::move(out));
 }

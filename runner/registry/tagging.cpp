@@ -9,10 +9,9 @@ namespace slipway::registry {
 Status check_tags(const std::vector<std::string>& tags) {
     const auto bad_tag = std::ranges::find_if_not(tags, is_valid_tag);
     if (tags.empty() || bad_tag != tags.end()) {
-        return fail(ErrorClass::usage, code::missing_or_invalid_argument,
-                    tags.empty() ? std::string("no tag to push to")
-                                 : "\"" + one_line(*bad_tag, 140) + "\" is not a tag",
-                    "a tag is up to 128 letters, digits, '_', '.' and '-'");
+        return fail_usage(tags.empty() ? std::string("no tag to push to")
+                                       : "\"" + one_line(*bad_tag, 140) + "\" is not a tag",
+                          "a tag is up to 128 letters, digits, '_', '.' and '-'");
     }
     return {};
 }

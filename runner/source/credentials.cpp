@@ -287,8 +287,7 @@ Result<CredentialStore> read_basic_auth_dir(const fs::path& directory) {
     }
     take_git_files(directory, store);
     if (store.entries.empty()) {
-        return fail(
-            ErrorClass::usage, code::missing_or_invalid_argument,
+        return fail_usage(
             std::format("--basic-auth-dir: {} holds no credentials", directory.string()),
             "it needs the files username and password, .git-credentials or .netrc, readable by this user");
     }
@@ -302,8 +301,7 @@ Result<CredentialStore> read_ssh_dir(const fs::path& directory) {
     const bool any_key =
         std::ranges::any_of(store.entries, [](const CredentialEntry& entry) { return !entry.keys.empty(); });
     if (!any_key) {
-        return fail(
-            ErrorClass::usage, code::missing_or_invalid_argument,
+        return fail_usage(
             std::format("--ssh-dir: {} holds no private key", directory.string()),
             "it needs ssh-privatekey or id_…, readable by this user (an ssh key begins “-----BEGIN”)");
     }

@@ -327,12 +327,10 @@ Result<Checkout> fetch_git(const GitOptions& options, const GitCallbacks& callba
     TRY(check_revision(options.revision, options.refspec));
     TRY(SparseCone::of(options.sparse));
     if (options.into.empty() || options.into.lexically_normal() == "/") {
-        return fail(ErrorClass::usage, code::missing_or_invalid_argument, "no directory for the source",
-                    "name one with --into");
+        return fail_usage("no directory for the source", "name one with --into");
     }
     if (options.depth < 0) {
-        return fail(ErrorClass::usage, code::missing_or_invalid_argument, "the depth is negative",
-                    "0 fetches all history");
+        return fail_usage("the depth is negative", "0 fetches all history");
     }
     const Place place{.work_tree = std::filesystem::absolute(options.into).lexically_normal(), .git_dir = {}};
     Result<Checkout> result = fetch_repository(options, place, callbacks, stop);

@@ -24,10 +24,6 @@ std::string lower(std::string_view text) {
     return out;
 }
 
-std::unexpected<Error> invalid(std::string message, std::string hint) {
-    return fail(ErrorClass::usage, code::missing_or_invalid_argument, std::move(message), std::move(hint));
-}
-
 bool ref_name_is_sound(const std::string& name) {
     int valid = 0;
     return git_reference_name_is_valid(&valid, name.c_str()) == 0 && valid != 0;
@@ -210,24 +206,24 @@ bool is_abbreviated_id(std::string_view text) {
 
 Status check_revision(std::string_view revision, std::string_view refspec) {
     if (revision.size() > 1024 || refspec.size() > 4096) {
-        return invalid("the revision is too long", "name a branch, tag or commit");
+        return fail_usage("the revision is too long", "name a branch, tag or commit");
     }
     if (revision.starts_with('-') || refspec.starts_with('-')) {
-        return invalid("a revision cannot begin with '-'", "name a branch, tag or full commit id");
+        return fail_usage("a revision cannot begin with '-'", "name a branch, tag or full commit id");
     }
     if (revision.size() == 64 && is_hex(revision)) {
-        return invalid("SHA-256 repositories are not supported", "");
+        return fail_usage("SHA-256 repositories are not supported", "");
     }
     if (!revision.empty() && !is_full_id(revision) &&
         !ref_name_is_sound(revision.starts_with("refs/") || revision == "HEAD"
                                ? std::string(revision)
                                : std::format("refs/heads/{}", revision))) {
-        return invalid("the revision is not a valid name", "name a branch, tag or full commit id");
+        return fail_usage("the revision is not a valid name", "name a branch, tag or full commit id");
     }
     TRY(ensure_library()); // libgit2 parses refspecs only once it is set up
     const std::vector<std::string_view> specs = words(refspec);
     if (specs.size() > 16) {
-        return invalid("more than 16 refspecs", "fetch fewer refs, or a pattern");
+        return fail_usage("more than 16 refspecs", "fetch fewer refs, or a pattern");
     }
     for (std::size_t i = 0; i < specs.size(); ++i) {
         const Refspec spec = split_refspec(specs[i], i);
@@ -237,7 +233,7 @@ Status check_revision(std::string_view revision, std::string_view refspec) {
                            !spec.destination.starts_with("refs/slipway/.");
         git_refspec_free(parsed);
         if (!sound) {
-            return invalid("a refspec is malformed", "write [+]refs/…[:refs/…]");
+            return fail_usage("a refspec is malformed", "write [+]refs/…[:refs/…]");
         }
     }
     return {};
@@ -280,7 +276,7 @@ Result<FetchPlan> plan_fetch(const std::vector<AdvertisedRef>& refs, std::string
         }
     }
     if (plan.id.empty() && plan.prefix.empty() && plan.local_ref.empty()) {
-        return invalid("a pattern refspec does not say what to check out", "give a revision as well");
+        return fail_usage("a pattern refspec does not say what to check out", "give a revision as well");
     }
     plan.everything = everything || !plan.prefix.empty(); // the same refs, with all their history
     return plan;

@@ -8,8 +8,7 @@ namespace {
 constexpr std::size_t most_directories = 10'000;
 
 std::unexpected<Error> invalid(const std::string& why) {
-    return fail(ErrorClass::usage, code::missing_or_invalid_argument, "--sparse " + why,
-                "name directories of the repository, relative to its root");
+    return fail_usage("--sparse " + why, "name directories of the repository, relative to its root");
 }
 
 std::string_view parent_of(std::string_view path) {

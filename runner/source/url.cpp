@@ -23,8 +23,8 @@ std::string lower(std::string_view text) {
 }
 
 std::unexpected<Error> bad(std::string why) {
-    return fail(
-        ErrorClass::usage, code::missing_or_invalid_argument, "not a usable git URL: " + std::move(why),
+    return fail_usage(
+        "not a usable git URL: " + std::move(why),
         "use https://HOST/PATH, ssh://USER@HOST/PATH, USER@HOST:PATH, git://HOST/PATH or file:///PATH");
 }
 

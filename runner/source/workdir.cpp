@@ -73,10 +73,9 @@ Status empty_directory(const fs::path& directory, std::vector<std::string>& note
             return fail(std::move(error));
         }
     } else if (S_ISLNK(info.st_mode) || !S_ISDIR(info.st_mode)) {
-        return fail(ErrorClass::usage, code::missing_or_invalid_argument,
-                    directory.string() +
-                        (S_ISLNK(info.st_mode) ? " is a symbolic link" : " is not a directory"),
-                    "name a directory of its own for the source");
+        return fail_usage(directory.string() +
+                              (S_ISLNK(info.st_mode) ? " is a symbolic link" : " is not a directory"),
+                          "name a directory of its own for the source");
     }
     std::error_code failure;
     std::vector<fs::path> entries;

@@ -23,9 +23,8 @@ Result<registry::Reference> repository_of(std::string_view option, const std::st
     const auto last = text.rfind('/');
     if (!reference || !reference->digest.empty() ||
         text.find(':', last == std::string::npos ? 0 : last) != std::string::npos) {
-        return fail(ErrorClass::usage, code::missing_or_invalid_argument,
-                    std::format("{}: '{}' is no repository", option, text.substr(0, 120)),
-                    "give registry/repository, without a tag: layers are kept under tags of their own");
+        return fail_usage(std::format("{}: '{}' is no repository", option, text.substr(0, 120)),
+                          "give registry/repository, without a tag: layers are kept under tags of their own");
     }
     return reference;
 }

@@ -17,10 +17,6 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t longest_secret = 1U << 20U;
 
-std::unexpected<Error> refuse(std::string message, std::string hint) {
-    return fail(ErrorClass::usage, code::missing_or_invalid_argument, std::move(message), std::move(hint));
-}
-
 /// What a wrong secret is told; the secret's own text never is.
 std::unexpected<Error> unreadable(std::string_view option, const Error& why) {
     Error error = make_error(ErrorClass::usage, code::missing_or_invalid_argument,
@@ -64,8 +60,8 @@ class Secrets {
         }
         const std::string value = environment(variable.c_str());
         if (value.empty()) {
-            return refuse(std::format("--secret: the environment has no {}", variable),
-                          "set it in this step's container, from a Secret");
+            return fail_usage(std::format("--secret: the environment has no {}", variable),
+                              "set it in this step's container, from a Secret");
         }
         return keep_text(id, value);
     }
@@ -82,8 +78,8 @@ class Secrets {
 
   private:
     static std::unexpected<Error> expected() {
-        return refuse("--secret: expected id=ID,src=PATH or id=ID,env=NAME",
-                      "name the secret, and the file or the environment variable that holds it");
+        return fail_usage("--secret: expected id=ID,src=PATH or id=ID,env=NAME",
+                          "name the secret, and the file or the environment variable that holds it");
     }
 
     Result<std::string> read(const fs::path& file) {
@@ -104,8 +100,8 @@ class Secrets {
 
     Status keep(const std::string& id, const fs::path& file) {
         if (!ids_.insert(id).second) {
-            return refuse(std::format("two secrets have the id {}", one_line(id, 60)),
-                          "give each an id of its own");
+            return fail_usage(std::format("two secrets have the id {}", one_line(id, 60)),
+                              "give each an id of its own");
         }
         files_.push_back({.id = id, .source = file});
         return {};
@@ -128,8 +124,8 @@ Result<std::vector<fs::path>> keys_in(const fs::path& directory) {
         }
     }
     if (error || keys.empty()) {
-        return refuse(std::format("--ssh: there is no private key in {}", directory.string()),
-                      "name the key's file, or a directory with ssh-privatekey or id_*");
+        return fail_usage(std::format("--ssh: there is no private key in {}", directory.string()),
+                          "name the key's file, or a directory with ssh-privatekey or id_*");
     }
     std::ranges::sort(keys);
     return keys;
@@ -143,8 +139,8 @@ Status add_ssh(std::vector<buildah::SshAgent>& agents, const std::string& text, 
     std::error_code error;
     const fs::file_status status = fs::status(path, error);
     if (error || id.empty() || !fs::exists(status)) {
-        return refuse(std::format("--ssh: there is no {}", one_line(path.string(), 120)),
-                      "give [ID=]PATH of a private key or of an agent's socket");
+        return fail_usage(std::format("--ssh: there is no {}", one_line(path.string(), 120)),
+                          "give [ID=]PATH of a private key or of an agent's socket");
     }
     std::vector<fs::path> sources{path};
     if (fs::is_directory(status)) {
@@ -164,8 +160,9 @@ Status add_ssh(std::vector<buildah::SshAgent>& agents, const std::string& text, 
         agents.push_back({.id = id, .sources = {}});
         agent = agents.end() - 1;
     } else if (fs::is_socket(status)) {
-        return refuse(std::format("--ssh: {} has a key already, an agent cannot be added", one_line(id, 60)),
-                      "give the agent an id of its own");
+        return fail_usage(
+            std::format("--ssh: {} has a key already, an agent cannot be added", one_line(id, 60)),
+            "give the agent an id of its own");
     }
     agent->sources.insert(agent->sources.end(), sources.begin(), sources.end());
     return {};
@@ -187,8 +184,8 @@ Result<std::optional<std::int64_t>> timestamp_of(const cli::Build& params, const
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
     constexpr std::int64_t year_9999 = 253'402'300'799;
     if (error != std::errc() || end != text.data() + text.size() || seconds < 0 || seconds > year_9999) {
-        return refuse(std::format("{}: '{}' is no time", where, one_line(text, 40)),
-                      "give whole seconds since 1970, such as `git log -1 --format=%ct` prints");
+        return fail_usage(std::format("{}: '{}' is no time", where, one_line(text, 40)),
+                          "give whole seconds since 1970, such as `git log -1 --format=%ct` prints");
     }
     return seconds;
 }
@@ -259,7 +256,7 @@ Result<buildah::Build> build_options(Workshop& shop, const handoff::Plan& plan, 
 
 Result<bool> runs_without_network(const cli::Build& params, const handoff::Plan& plan, Step& step) {
     if (params.hermetic && params.network == "host") {
-        return refuse("--hermetic and --network=host contradict each other", "leave one of them out");
+        return fail_usage("--hermetic and --network=host contradict each other", "leave one of them out");
     }
     const bool asked = params.hermetic || params.network == "none";
     const handoff::PlannedCommand* without = nullptr;

@@ -34,11 +34,10 @@ Result<std::vector<fs::path>> files_of(const cli::Common& common) {
         }
     }
     if (failure || files.size() > most_files) {
-        return fail(ErrorClass::usage, code::missing_or_invalid_argument,
-                    failure
-                        ? std::format("cannot read {}: {}", common.ca_file.string(), failure.message())
-                        : std::format("more than {} certificates in {}", most_files, common.ca_file.string()),
-                    "give --ca-file a file, or a directory of *.crt or *.pem files");
+        return fail_usage(
+            failure ? std::format("cannot read {}: {}", common.ca_file.string(), failure.message())
+                    : std::format("more than {} certificates in {}", most_files, common.ca_file.string()),
+            "give --ca-file a file, or a directory of *.crt or *.pem files");
     }
     std::ranges::sort(files);
     return files;
@@ -65,7 +64,7 @@ Result<fs::path> ca_bundle(const cli::Common& common, const fs::path& state) {
         TRY_ASSIGN(const std::string text, read_file(file, most_bytes));
         bundle += text + (text.ends_with('\n') ? "" : "\n");
     }
-    const fs::path path = state / "authorities.pem";
+    fs::path path = state / "authorities.pem";
     TRY(write_file_atomic(path, bundle));
     return path;
 }

@@ -25,10 +25,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::unexpected<Error> usage(std::string message, std::string hint) {
-    return fail(ErrorClass::usage, code::missing_or_invalid_argument, std::move(message), std::move(hint));
-}
-
 /// Where the bytes come from.
 struct Origin {
     enum class Kind { url, path, standard_input } kind = Kind::path;
@@ -132,7 +128,7 @@ Result<Fd> open_path(const std::string& path, std::string_view option) {
         return fail(std::move(error));
     }
     if (S_ISDIR(info.st_mode)) {
-        return usage(path + " is a directory", "name a file, or give the tree to resolve with --source");
+        return fail_usage(path + " is a directory", "name a file, or give the tree to resolve with --source");
     }
     return fd;
 }
@@ -142,13 +138,14 @@ Result<Fd> open_standard_input(std::string_view option) {
     // What was inherited cannot be close-on-exec: such a descriptor is our own, which took the place of a
     // closed one.
     if (flags < 0 || (static_cast<unsigned>(flags) & static_cast<unsigned>(FD_CLOEXEC)) != 0) {
-        return usage(std::format("--{}=-: standard input is closed", option), "pipe the file in, or name it");
+        return fail_usage(std::format("--{}=-: standard input is closed", option),
+                          "pipe the file in, or name it");
     }
     struct stat info{};
     if (::isatty(STDIN_FILENO) == 1 || (::fstat(STDIN_FILENO, &info) == 0 && S_ISDIR(info.st_mode))) {
-        return usage(std::format("--{}=-: standard input is a {}", option,
-                                 S_ISDIR(info.st_mode) ? "directory" : "terminal"),
-                     "pipe the file in, or name it");
+        return fail_usage(std::format("--{}=-: standard input is a {}", option,
+                                      S_ISDIR(info.st_mode) ? "directory" : "terminal"),
+                          "pipe the file in, or name it");
     }
     return Fd(::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0));
 }
@@ -273,14 +270,14 @@ Result<handoff::Source> fetch_archive(const cli::Fetch& params, Step& step) {
     if (!params.archive_digest.empty()) {
         TRY_ASSIGN(const digest::Digest digest, digest::parse_digest(params.archive_digest));
         if (digest.algorithm != digest::Algorithm::sha256) {
-            return usage("--archive-digest takes sha256:HEX only", "give the archive's SHA-256");
+            return fail_usage("--archive-digest takes sha256:HEX only", "give the archive's SHA-256");
         }
     }
     Fd opened;
     switch (origin.kind) {
     case Origin::Kind::url: {
         if (lone) {
-            return usage("--dockerfile-only takes no URL", "--archive takes Dockerfiles too");
+            return fail_usage("--dockerfile-only takes no URL", "--archive takes Dockerfiles too");
         }
         TRY_ASSIGN(origin.url, http::parse_url(origin.text));
         break;
@@ -297,7 +294,7 @@ Result<handoff::Source> fetch_archive(const cli::Fetch& params, Step& step) {
     const fs::path directory =
         fs::absolute(params.into.empty() ? step.state / "source" : params.into).lexically_normal();
     if (directory == "/") {
-        return usage("the source cannot be put into /", "name a directory of its own with --into");
+        return fail_usage("the source cannot be put into /", "name a directory of its own with --into");
     }
     TRY(empty(directory, step));
     auto digest = fill(origin, std::move(opened), params, directory, step);

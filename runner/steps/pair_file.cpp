@@ -24,9 +24,8 @@ Result<std::map<std::string, std::string>> read_pair_file(const std::filesystem:
         }
         const auto at = line.find('=');
         if (at == 0 || at == std::string::npos) {
-            return fail(ErrorClass::usage, code::missing_or_invalid_argument,
-                        std::format("{}:{}: not NAME=VALUE", path.string(), number),
-                        "one NAME=VALUE a line; # begins a comment");
+            return fail_usage(std::format("{}:{}: not NAME=VALUE", path.string(), number),
+                              "one NAME=VALUE a line; # begins a comment");
         }
         pairs.insert_or_assign(line.substr(0, at), line.substr(at + 1));
     }

@@ -8,9 +8,8 @@ namespace slipway::steps {
 Result<registry::Reference> destination(const std::string& image) {
     TRY_ASSIGN(registry::Reference reference, registry::parse_reference(image));
     if (!reference.digest.empty()) {
-        return fail(ErrorClass::usage, code::missing_or_invalid_argument,
-                    "--image: a digest is what a push results in, it cannot be asked for",
-                    "give registry/repository[:tag]");
+        return fail_usage("--image: a digest is what a push results in, it cannot be asked for",
+                          "give registry/repository[:tag]");
     }
     return reference;
 }
@@ -23,9 +22,9 @@ Result<std::vector<std::string>> wanted_tags(const registry::Reference& image,
     }
     for (const std::string& tag : more) {
         if (!registry::is_valid_tag(tag)) {
-            return fail(ErrorClass::usage, code::missing_or_invalid_argument,
-                        std::format("--tag: '{}' is not a tag", tag),
-                        "letters, digits, '.', '_' and '-', at most 128, not beginning with '.' or '-'");
+            return fail_usage(
+                std::format("--tag: '{}' is not a tag", tag),
+                "letters, digits, '.', '_' and '-', at most 128, not beginning with '.' or '-'");
         }
         if (std::ranges::find(tags, tag) == tags.end()) {
             tags.push_back(tag);

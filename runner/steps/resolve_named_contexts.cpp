@@ -14,10 +14,6 @@ using dockerfile::shown;
 
 constexpr std::string_view image_prefix = "docker-image://";
 
-std::unexpected<Error> refuse(std::string message, std::string hint) {
-    return fail(ErrorClass::usage, code::missing_or_invalid_argument, std::move(message), std::move(hint));
-}
-
 /// The directory `path` names: absolute as it is (another volume), else below the source and never outside.
 Result<std::string> directory_of(const SourceTree& tree, const std::string& name, const std::string& path) {
     if (path.starts_with('/')) {
@@ -47,13 +43,13 @@ Result<NamedContexts> named_contexts(const cli::Resolve& params, const SourceTre
     for (const auto& [name, value] : params.build_contexts) {
         if (value.starts_with(image_prefix)) {
             if (!named.images.emplace(name, value.substr(image_prefix.size())).second) {
-                return refuse(
+                return fail_usage(
                     std::format("{} is given by --base-image-override and by --build-context", name),
                     "leave one of them out");
             }
             named.image_names.insert(name);
         } else if (value.empty() || value.contains("://")) {
-            return refuse(
+            return fail_usage(
                 std::format("--build-context: {} is neither a directory nor an image", shown(name)),
                 "fetch archives and repositories first (slipway fetch --into=DIR), and name the directory");
         } else {
@@ -68,9 +64,9 @@ Status check_named_contexts(const NamedContexts& named, const dockerfile::BuildP
     std::set<std::string_view> used;
     for (const dockerfile::Stage& stage : parsed.stages) {
         if (named.image_names.contains(stage.name)) {
-            return refuse(std::format("--build-context: {} is a stage of the Dockerfile (line {})",
-                                      shown(stage.name), stage.line),
-                          "a context cannot take a stage's place: give it another name");
+            return fail_usage(std::format("--build-context: {} is a stage of the Dockerfile (line {})",
+                                          shown(stage.name), stage.line),
+                              "a context cannot take a stage's place: give it another name");
         }
         for (const dockerfile::Command& command : stage.commands) {
             for (const dockerfile::Reference& reference : command.references) {

@@ -1,8 +1,7 @@
 // Any bytes are an ignore file; every path has a verdict, within a bound, and a file's reading never changes.
 #include "context/glob.hpp"
 #include "context/ignore.hpp"
-
-#include <cstdlib>
+#include "hold.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     using namespace slipway::context;
@@ -15,16 +14,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const IgnoreRules rules(content);
     const auto verdict = rules.verdict(path);
     const IgnoreRules again(content);
-    if (again.verdict(path).line != verdict.line || rules.enters(path) != again.enters(path)) {
-        std::abort();
-    }
+    hold(again.verdict(path).line == verdict.line && rules.enters(path) == again.enters(path));
     // A program has at most ten thousand instructions, a few for each character of its pattern but for {n}.
-    if (rules.work() > 30'000 * (path.size() + 2) * (content.size() + 1)) {
-        std::abort();
-    }
-    if (rules.empty() && verdict.excluded) {
-        std::abort();
-    }
+    hold(rules.work() <= 30'000 * (path.size() + 2) * (content.size() + 1));
+    hold(!rules.empty() || !verdict.excluded);
     (void)glob_match(content, path);
     return 0;
 }

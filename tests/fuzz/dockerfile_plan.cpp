@@ -3,9 +3,9 @@
 // argument).
 #include "dockerfile/parse.hpp"
 #include "dockerfile/plan.hpp"
+#include "hold.hpp"
 
 #include <cstdint>
-#include <cstdlib>
 
 namespace {
 
@@ -36,9 +36,7 @@ std::string_view read_options(std::string_view text, PlanOptions& options) {
 }
 
 void require(bool holds) {
-    if (!holds) {
-        std::abort();
-    }
+    hold(holds);
 }
 
 void check(const BuildPlan& plan) {

@@ -1,19 +1,9 @@
 // Any bytes are a URL or an error. What is a URL is the same URL when read again, stays on its origin unless
 // the text leads away, and never shows its password.
+#include "hold.hpp"
 #include "http/url.hpp"
 
 #include <cstdint>
-#include <cstdlib>
-
-namespace {
-
-void hold(bool condition) {
-    if (!condition) {
-        std::abort();
-    }
-}
-
-} // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     using namespace slipway;

@@ -1,11 +1,11 @@
 // Whatever parses can be checked, planned or not, and reported in every form.
 #include "dockerfile/parse.hpp"
 #include "dockerfile/plan.hpp"
+#include "hold.hpp"
 #include "lint/lint.hpp"
 #include "lint/report.hpp"
 
 #include <cstdint>
-#include <cstdlib>
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     using namespace slipway;
@@ -17,13 +17,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const auto found = lint::check(*file, plan ? &*plan : nullptr, {});
     for (const lint::Finding& finding : found.list) {
         const auto line = static_cast<std::size_t>(finding.where.line);
-        if (finding.message.empty() || finding.where.line < 0 || line > file->line_starts.size()) {
-            std::abort();
-        }
+        hold(!finding.message.empty() && finding.where.line >= 0 && line <= file->line_starts.size());
     }
-    if (lint::text_report(found, {}).empty() || lint::json_report(found, {}).empty() ||
-        lint::sarif_report(found, {}).empty()) {
-        std::abort();
-    }
+    hold(!lint::text_report(found, {}).empty());
+    hold(!lint::json_report(found, {}).empty());
+    hold(!lint::sarif_report(found, {}).empty());
     return 0;
 }

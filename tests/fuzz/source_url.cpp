@@ -1,19 +1,9 @@
 // Any bytes are the URL of a repository or an error that repeats no password. What may be shown of one holds
 // no password and is a URL again.
+#include "hold.hpp"
 #include "source/git.hpp"
 
 #include <cstdint>
-#include <cstdlib>
-
-namespace {
-
-void hold(bool condition) {
-    if (!condition) {
-        std::abort();
-    }
-}
-
-} // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     using namespace slipway;

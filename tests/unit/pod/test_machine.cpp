@@ -140,9 +140,9 @@ TEST_CASE("the sampler counts kills since it was made") {
                       {"cgroup/memory.stat", "inactive_file 0\n"},
                       {"cgroup/memory.events", "oom_kill 2\n"}});
     const Sampler sampler(at.root.path(), at.proc, at.cgroup);
-    CHECK(sampler.oom_kills_since_start() == 0);
+    CHECK(sampler.oom_kills_since_start(sampler.sample_cgroup()) == 0);
     std::ofstream(at.cgroup / "memory.events") << "oom_kill 5\n";
-    CHECK(sampler.oom_kills_since_start() == 3);
+    CHECK(sampler.oom_kills_since_start(sampler.sample_cgroup()) == 3);
 }
 
 TEST_CASE("the sampler sums a tree of processes, whatever their names") {
