@@ -215,7 +215,7 @@ def api_process(options: argparse.Namespace, port: Any, running: Any) -> None:
 
 
 def manager_process(options: argparse.Namespace, port: Any, found: Any) -> None:
-    from follow_world import Manager
+    from follow_manager import Manager
 
     manager = Manager()
     for number in range(options.builds):

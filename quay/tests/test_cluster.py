@@ -32,6 +32,7 @@ from slipway_quay.cluster import (
     Gone,
     NotFound,
 )
+from slipway_quay.cluster.api import pages
 from slipway_quay.cluster.connect import connect
 from slipway_quay.config import Api
 
@@ -161,6 +162,13 @@ def test_a_list_joins_its_pages(cluster: Cluster, server: apiserver.ApiServer) -
         server.put("secrets", secret(f"s{number}"))
     items, _ = cluster.list(SECRET, "")
     assert [item["metadata"]["name"] for item in items] == [f"s{number}" for number in range(5)]
+
+
+def test_a_list_without_an_end_is_given_up() -> None:
+    endless = {"items": [secret("s")], "metadata": {"continue": "more"}}
+    with pytest.raises(ClusterError) as refused:
+        pages(SECRET, "builder", "", "list secrets", lambda path: endless)
+    assert refused.value.kind is ErrorKind.SERVER
 
 
 def test_log_lines_come_while_the_container_runs(cluster: Cluster, server: apiserver.ApiServer) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from follow_world import World, eventually, recorded
+from follow_world import World
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -66,24 +66,14 @@ def test_a_build_that_its_user_has_to_mend_ends_as_error_at_once(world: World, n
 
 def test_a_cancelled_build_is_left_as_cancelled(world: World) -> None:
     world.follow()
-    build = world.build().pod_runs()
-    stream = recorded("cancel")
-    begun = next(index for index, line in enumerate(stream["build"], 1) if b'"begun"' in line)
-    build.says("fetch", stream["fetch"]).step_ends("fetch").says("resolve", stream["resolve"]).step_ends("resolve")
-    build.says("build", stream["build"][:begun])
-    eventually(lambda: "begun" in build.story)
-    world.manager.cancel(build.id)
-    build.says("build", stream["build"][begun:]).ends("False", "TaskRunCancelled", "TaskRun was cancelled")
-    build.wait_until_left()
+    build = world.build()
+    build.is_cancelled(lambda: world.manager.cancel(build.id))
     compare(world, "cancel")
 
 
 def test_a_build_the_cluster_stopped_for_its_time_is_an_error(world: World) -> None:
     world.follow()
-    build = world.build().pod_runs()
-    for step in ("fetch", "resolve"):
-        build.says(step, recorded("killed")[step]).step_ends(step)
-    build.says("build", recorded("killed")["build"])
+    build = world.build().comes_to_its_build_step()
     build.step_ends("build", 1, "TaskRunTimeout").ends(
         "False", "TaskRunTimeout", 'TaskRun "x" failed to finish within "1h0m0s"'
     ).wait()
@@ -92,23 +82,14 @@ def test_a_build_the_cluster_stopped_for_its_time_is_an_error(world: World) -> N
 
 def test_a_container_gone_without_end_for_its_memory_is_an_error(world: World) -> None:
     world.follow()
-    build = world.build().pod_runs()
-    for step in ("fetch", "resolve"):
-        build.says(step, recorded("killed")[step]).step_ends(step)
-    build.says("build", recorded("killed")["build"]).step_ends("build", 137, "OOMKilled")
+    build = world.build().comes_to_its_build_step().step_ends("build", 137, "OOMKilled")
     build.ends("False", "Failed", '"step-build" exited with code 137 (image: "x"); OOMKilled').wait()
     compare(world, "out-of-memory")
 
 
 def lose_the_pod(world: World, retries: int) -> None:
     world.follow()
-    build = world.build(retries=retries).pod_runs()
-    for step in ("fetch", "resolve"):
-        build.says(step, recorded("killed")[step]).step_ends(step)
-    build.says("build", recorded("killed")["build"][:-1]).ends(
-        "False", "PodEvicted", "The node was low on resource: ephemeral-storage."
-    )
-    build.wait()
+    world.build(retries=retries).loses_its_pod().wait()
 
 
 def test_a_lost_pod_consumes_a_retry(world: World) -> None:

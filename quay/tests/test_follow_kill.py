@@ -15,7 +15,8 @@ from typing import Any
 
 import apiserver
 import pytest
-from follow_world import APP, EXECUTOR, FAST, LABEL_APP, LABEL_BUILD, LABEL_EXECUTOR, Manager, eventually, recorded
+from follow_manager import Manager
+from follow_world import APP, EXECUTOR, FAST, LABEL_APP, LABEL_BUILD, LABEL_EXECUTOR, eventually, recorded
 
 from slipway_quay.cluster.rest import RestCluster
 from slipway_quay.config import Api

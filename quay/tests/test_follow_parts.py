@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from follow_world import FakeCluster, Manager
+from follow_cluster import FakeCluster
+from follow_manager import Manager
 
 from slipway_quay.cluster import ClusterError, ErrorKind
 from slipway_quay.lease import LEASE, Lease

@@ -1,6 +1,6 @@
 """The follower against Quay's own code: manager, servicer, tokens, redis orchestrator and build logs. Needs QUAY_SOURCE.
 
-What Quay keeps has to be what `test_follow_builds` keeps with the manager of `follow_world`: the same goldens.
+What Quay keeps has to be what `test_follow_builds` keeps with the manager of `follow_manager`: the same goldens.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from follow_world import FAST, FakeCluster, World, eventually, recorded
+from follow_cluster import FakeCluster
+from follow_world import FAST, World, recorded
 
 if not os.environ.get("QUAY_SOURCE"):
     pytest.skip("QUAY_SOURCE names no checkout of Quay", allow_module_level=True)
@@ -128,11 +129,7 @@ def test_the_status_is_where_quays_api_reads_it(world: World) -> None:
 
 def lose_a_pod(world: World, retries: int) -> Any:
     world.follow()
-    build = world.build(retries=retries).pod_runs()
-    for step in ("fetch", "resolve"):
-        build.says(step, recorded("killed")[step]).step_ends(step)
-    build.says("build", recorded("killed")["build"][:-1])
-    return build.ends("False", "PodEvicted", "The node was low on resource: ephemeral-storage.")
+    return world.build(retries=retries).loses_its_pod()
 
 
 def test_infrastructure_ends_the_attempt_by_quays_own_expiry(world: World) -> None:
@@ -159,14 +156,12 @@ def test_infrastructure_on_the_last_attempt_is_an_error_with_the_reason(world: W
 
 def test_a_cancelled_build_stays_cancelled(world: World) -> None:
     world.follow()
-    build = world.build().pod_runs()
-    stream = recorded("cancel")
-    begun = next(index for index, line in enumerate(stream["build"], 1) if b'"begun"' in line)
-    build.says("fetch", stream["fetch"]).step_ends("fetch").says("resolve", stream["resolve"]).step_ends("resolve")
-    build.says("build", stream["build"][:begun])
-    eventually(lambda: "begun" in build.story)
-    world.manager.quay.database.builds[build.id].phase = "cancelled"  # type: ignore[attr-defined]
-    build.says("build", stream["build"][begun:]).ends("False", "TaskRunCancelled", "TaskRun was cancelled").wait_until_left()
+    build = world.build()
+
+    def cancel() -> None:
+        world.manager.quay.database.builds[build.id].phase = "cancelled"  # type: ignore[attr-defined]
+
+    build.is_cancelled(cancel)
     assert build.phase == "cancelled"
     assert build.story == golden("cancel")["log"]
 

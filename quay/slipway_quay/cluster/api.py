@@ -25,6 +25,7 @@ from slipway_quay.cluster import (
 MAX_ANSWER = 64 * 1024 * 1024  # bytes of one answer; a list page of PAGE TaskRuns is a few MiB
 MAX_EVENT = 8 * 1024 * 1024  # etcd keeps objects of 1.5 MiB
 PAGE = 250
+MAX_PAGES = 400  # of one list: 100,000 objects, where a namespace for builds has hundreds
 _MAX_MESSAGE = 400
 
 _BY_CODE = {
@@ -142,12 +143,13 @@ def pages(kind: Kind, namespace: str, selector: str, doing: str, get: Callable[[
     """Every item of a list and the list's resourceVersion; `get` fetches the page at a path."""
     found: list[Json] = []
     token: str | None = None
-    while True:
+    for _ in range(MAX_PAGES):
         page = get(path(kind, namespace, labelSelector=selector or None, limit=PAGE, **{"continue": token}))
         items, version, token = items_of(page, doing)
         found += items
         if not token:
             return found, version
+    raise ClusterError(ErrorKind.SERVER, f"{doing}: the list has no end")
 
 
 def split_lines(chunks: Iterable[bytes], limit: int, *, pieces: bool) -> Iterator[bytes]:
