@@ -263,6 +263,7 @@ dev() {
     podman_run -i "${options[@]}" --network host --security-opt seccomp=unconfined --cap-add SYS_PTRACE \
         --volume "$top:/src" --workdir /src \
         --env CCACHE_DIR=/src/build/.ccache --env SLIPWAY_COMPILER_LAUNCHER=ccache \
+        --env CCACHE_SLOPPINESS=pch_defines,time_macros \
         --env GIT_CONFIG_COUNT=1 --env GIT_CONFIG_KEY_0=safe.directory --env 'GIT_CONFIG_VALUE_0=*' \
         "$DEV_IMAGE" "$@"
 }

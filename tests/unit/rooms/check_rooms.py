@@ -26,7 +26,7 @@ def commands(build: Path) -> dict[str, list[str]]:
     """One compile command of each room."""
     found: dict[str, list[str]] = {}
     for entry in json.loads((build / "compile_commands.json").read_text()):
-        target = re.search(r"slipway_(\w+)\.dir/", entry["command"])
+        target = re.search(r"slipway_(\w+)\.dir/", entry["output"])
         if target:
             found.setdefault(target[1], [word for word in shlex.split(entry["command"]) if word != "ccache"])
     return found
