@@ -99,10 +99,10 @@ std::expected<void, LibraryError> Walk::take(const Level& level, std::size_t num
     }
     has_submodules = has_submodules || entry.mode == GIT_FILEMODE_COMMIT;
     const IndexFile::Entry indexed = index.add(directory_, entry.name, entry.mode, entry.id, !wanted);
-    if (const struct stat* info = level.early ? early_->file(*level.early, number) : nullptr) {
+    if (const FileStat* info = level.early ? early_->file(*level.early, number) : nullptr) {
         index.set_stat(indexed, *info);
         ++written.files;
-        written.bytes += static_cast<std::uint64_t>(info->st_size);
+        written.bytes += info->size;
     } else if (wanted) {
         items.push_back({.entry = indexed,
                          .directory = static_cast<std::uint32_t>(directory_.size()),

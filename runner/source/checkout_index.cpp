@@ -26,6 +26,16 @@ std::string_view bytes_of(const git_oid& id) {
 
 } // namespace
 
+// The format has 32 bits for each; git cuts them off as well.
+FileStat::FileStat(const struct stat& info)
+    : size(static_cast<std::uint64_t>(info.st_size)),
+      changed_seconds(static_cast<std::uint32_t>(info.st_ctim.tv_sec)),
+      changed_nanoseconds(static_cast<std::uint32_t>(info.st_ctim.tv_nsec)),
+      modified_seconds(static_cast<std::uint32_t>(info.st_mtim.tv_sec)),
+      modified_nanoseconds(static_cast<std::uint32_t>(info.st_mtim.tv_nsec)),
+      device(static_cast<std::uint32_t>(info.st_dev)), inode(static_cast<std::uint32_t>(info.st_ino)),
+      user(static_cast<std::uint32_t>(info.st_uid)), group(static_cast<std::uint32_t>(info.st_gid)) {}
+
 IndexFile::IndexFile() : file_(header_size, '\0') {}
 
 void IndexFile::open_tree(std::string_view name, const git_oid& id) {
@@ -63,22 +73,22 @@ IndexFile::Entry IndexFile::add(std::string_view directory, std::string_view nam
     return entry;
 }
 
-void IndexFile::set_stat(Entry entry, const struct stat& info) {
+void IndexFile::set_stat(Entry entry, const FileStat& info) {
     char* at = file_.data() + entry.at;
-    const auto put = [&at](auto value) {
-        put32(at, static_cast<std::uint32_t>(value));
+    const auto put = [&at](std::uint32_t value) {
+        put32(at, value);
         at += 4;
     };
-    put(info.st_ctim.tv_sec);
-    put(info.st_ctim.tv_nsec);
-    put(info.st_mtim.tv_sec);
-    put(info.st_mtim.tv_nsec);
-    put(info.st_dev);
-    put(info.st_ino);
+    put(info.changed_seconds);
+    put(info.changed_nanoseconds);
+    put(info.modified_seconds);
+    put(info.modified_nanoseconds);
+    put(info.device);
+    put(info.inode);
     at += 4; // the mode is the tree's word
-    put(info.st_uid);
-    put(info.st_gid);
-    put(info.st_size);
+    put(info.user);
+    put(info.group);
+    put(static_cast<std::uint32_t>(info.size));
 }
 
 std::string_view IndexFile::path(Entry entry) const {

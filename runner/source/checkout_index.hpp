@@ -15,6 +15,21 @@
 
 namespace slipway::source {
 
+/// What the index keeps of a file's stat data. There may be very many: 40 bytes where the system's take 144.
+struct FileStat {
+    explicit FileStat(const struct stat& info);
+
+    std::uint64_t size = 0;
+    std::uint32_t changed_seconds = 0;
+    std::uint32_t changed_nanoseconds = 0;
+    std::uint32_t modified_seconds = 0;
+    std::uint32_t modified_nanoseconds = 0;
+    std::uint32_t device = 0;
+    std::uint32_t inode = 0;
+    std::uint32_t user = 0;
+    std::uint32_t group = 0;
+};
+
 /// Entries are added in the index's order and never move, so several threads may each give stat data to
 /// entries of their own.
 class IndexFile {
@@ -31,7 +46,7 @@ class IndexFile {
     Entry add(std::string_view directory, std::string_view name, std::uint32_t mode, const git_oid& id,
               bool skip_worktree);
 
-    void set_stat(Entry entry, const struct stat& info);
+    void set_stat(Entry entry, const FileStat& info);
     /// Ends in a NUL that is not part of it. Valid until the next entry is added.
     [[nodiscard]] std::string_view path(Entry entry) const;
     [[nodiscard]] git_oid id(Entry entry) const;

@@ -119,7 +119,7 @@ CheckoutWriter::Done CheckoutWriter::make_directories() {
             if (::fstatat(root_, std::string(path).c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) {
                 return std::unexpected(refused(path, errno));
             }
-            index_.set_stat(item.entry, info);
+            index_.set_stat(item.entry, FileStat(info));
         }
     }
     return {};
@@ -228,7 +228,7 @@ CheckoutWriter::Done CheckoutWriter::write_content(Worker& worker, const Checkou
     if (!created) {
         return std::unexpected(refused(path, created.error()));
     }
-    index_.set_stat(item.entry, info);
+    index_.set_stat(item.entry, FileStat(info));
     ++worker.facts.files;
     worker.facts.bytes += content.size();
     return {};
@@ -262,7 +262,7 @@ CheckoutWriter::Done CheckoutWriter::write_links() {
             ::fstatat(worker.directory.get(), name, &info, AT_SYMLINK_NOFOLLOW) != 0) {
             return std::unexpected(refused(path, errno));
         }
-        index_.set_stat(item.entry, info);
+        index_.set_stat(item.entry, FileStat(info));
         ++facts_.files;
         facts_.bytes += target.size();
         ++done_;

@@ -31,16 +31,33 @@ std::optional<git_oid> id_behind(std::string_view label, std::string_view conten
     return id;
 }
 
-} // namespace
-
-std::size_t EarlyFiles::Hash::operator()(const git_oid& id) const noexcept {
+/// An id is a hash.
+std::size_t hash_of(const void* id) {
     std::size_t hash = 0;
-    std::memcpy(&hash, id.id, sizeof hash);
+    std::memcpy(&hash, id, sizeof hash);
     return hash;
 }
 
-bool EarlyFiles::Equal::operator()(const git_oid& a, const git_oid& b) const noexcept {
-    return std::memcmp(a.id, b.id, GIT_OID_SHA1_SIZE) == 0;
+bool same(const void* one, const void* other) {
+    return std::memcmp(one, other, GIT_OID_SHA1_SIZE) == 0;
+}
+
+} // namespace
+
+std::size_t EarlyFiles::Hash::operator()(std::uint32_t slot) const noexcept {
+    return hash_of(of->id_of(slot));
+}
+
+std::size_t EarlyFiles::Hash::operator()(const git_oid& id) const noexcept {
+    return hash_of(id.id);
+}
+
+bool EarlyFiles::Equal::operator()(std::uint32_t a, std::uint32_t b) const noexcept {
+    return same(of->id_of(a), of->id_of(b));
+}
+
+bool EarlyFiles::Equal::operator()(const git_oid& a, std::uint32_t b) const noexcept {
+    return same(a.id, of->id_of(b));
 }
 
 void EarlyFiles::take(PackType type, const git_oid& id, std::string_view content) {
@@ -48,7 +65,7 @@ void EarlyFiles::take(PackType type, const git_oid& id, std::string_view content
         return;
     }
     if (!knows_tree_) {
-        if ((type == PackType::commit || type == PackType::tag) && Equal()(id, *awaited_commit_)) {
+        if ((type == PackType::commit || type == PackType::tag) && same(id.id, awaited_commit_->id)) {
             const std::optional<git_oid> next =
                 id_behind(type == PackType::tag ? "object " : "tree ", content);
             if (!next) {
@@ -63,7 +80,7 @@ void EarlyFiles::take(PackType type, const git_oid& id, std::string_view content
         return;
     }
     if (directories_.empty()) {
-        if (type == PackType::tree && Equal()(id, awaited_tree_)) {
+        if (type == PackType::tree && same(id.id, awaited_tree_.id)) {
             ended_ = !open_tree(0, {}, keep(content));
         }
         return;
@@ -72,22 +89,21 @@ void EarlyFiles::take(PackType type, const git_oid& id, std::string_view content
     if (first == last) {
         return;
     }
-    // A tree's entries are awaited in turn, so the places come out first.
-    std::vector<Place> places;
-    std::transform(first, last, std::back_inserter(places), [](const auto& each) { return each.second; });
+    // A tree's entries are awaited in turn, so these come out first.
+    const std::vector<std::uint32_t> places(first, last);
     awaited_.erase(first, last);
     const std::string_view text = type == PackType::tree ? keep(content) : content;
-    for (const Place& place : places) {
-        const std::uint32_t mode = slots_[place.slot].mode;
-        if (type == PackType::tree && mode == GIT_FILEMODE_TREE) {
-            slots_[place.slot].is = static_cast<std::uint32_t>(directories_.size());
-            ended_ = ended_ || !open_tree(place.directory, place.name, text);
-        } else if (type == PackType::blob && is_file(mode)) {
+    for (const std::uint32_t place : places) {
+        const Slot slot = slots_[place];
+        if (type == PackType::tree && slot.mode == GIT_FILEMODE_TREE) {
+            slots_[place].is = static_cast<std::uint32_t>(directories_.size());
+            ended_ = ended_ || !open_tree(slot.directory, name_of(place), text);
+        } else if (type == PackType::blob && is_file(slot.mode)) {
             ended_ = ended_ || !take_blob(place, text);
         }
     }
     if (ended_) {
-        awaited_ = {};
+        awaited_.clear();
     }
 }
 
@@ -107,14 +123,17 @@ bool EarlyFiles::open_tree(std::uint32_t parent, std::string_view name, std::str
     }
     directories_.push_back({.parent = parent,
                             .name = name,
+                            .tree = content,
                             .first = slots_.size(),
                             .path_length = path_length,
                             .awaits_attributes = false});
     for (const TreeEntry& entry : *entries) {
-        slots_.push_back({.mode = entry.mode, .is = none});
+        slots_.push_back({.directory = number,
+                          .name = static_cast<std::uint32_t>(entry.name.data() - content.data()),
+                          .mode = entry.mode,
+                          .is = none});
         if (is_file(entry.mode) || entry.mode == GIT_FILEMODE_TREE) {
-            awaited_.emplace(entry.id,
-                             Place{.directory = number, .slot = slots_.size() - 1, .name = entry.name});
+            awaited_.insert(static_cast<std::uint32_t>(slots_.size() - 1));
         }
         if (entry.name == attributes_file && is_file(entry.mode)) {
             directories_.back().awaits_attributes = true;
@@ -123,19 +142,20 @@ bool EarlyFiles::open_tree(std::uint32_t parent, std::string_view name, std::str
     return true;
 }
 
-bool EarlyFiles::take_blob(const Place& place, std::string_view content) {
-    if (place.name == attributes_file) {
-        Directory& directory = directories_[place.directory];
+bool EarlyFiles::take_blob(std::uint32_t slot, std::string_view content) {
+    const std::uint32_t number = slots_[slot].directory;
+    if (name_of(slot) == attributes_file) {
+        Directory& directory = directories_[number];
         // Macros are the root's to define: what is above comes first.
-        if (place.directory == 0 || has_attributes(directory.parent)) {
-            if (!attributes_.add(path_of(place.directory), content)) {
+        if (number == 0 || has_attributes(directory.parent)) {
+            if (!attributes_.add(path_of(number), content)) {
                 return false;
             }
             directory.awaits_attributes = false;
         }
         return true;
     }
-    return !has_attributes(place.directory) || looks_like_lfs_pointer(content) || write(place, content);
+    return !has_attributes(number) || looks_like_lfs_pointer(content) || write(slot, content);
 }
 
 /// Whether all that says how files in there are written has come.
@@ -144,6 +164,16 @@ bool EarlyFiles::has_attributes(std::uint32_t directory) const {
         directory = directories_[directory].parent;
     }
     return !directories_[directory].awaits_attributes;
+}
+
+std::string_view EarlyFiles::name_of(std::uint32_t slot) const {
+    return directories_[slots_[slot].directory].tree.data() + slots_[slot].name;
+}
+
+/// Its 20 bytes, wherever they lie.
+const void* EarlyFiles::id_of(std::uint32_t slot) const {
+    const std::string_view name = name_of(slot);
+    return name.data() + name.size() + 1;
 }
 
 std::string EarlyFiles::path_of(std::uint32_t directory) const {
@@ -158,24 +188,26 @@ std::string EarlyFiles::path_of(std::uint32_t directory) const {
     return path;
 }
 
-bool EarlyFiles::write(const Place& place, std::string_view content) {
+bool EarlyFiles::write(std::uint32_t slot, std::string_view content) {
+    const std::uint32_t directory = slots_[slot].directory;
+    const std::string name(name_of(slot));
     if (!attributes_.empty()) {
         const FileAttributes attributes =
-            attributes_.of((std::filesystem::path(path_of(place.directory)) / place.name).native());
+            attributes_.of((std::filesystem::path(path_of(directory)) / name).native());
         if (attributes.crlf || attributes.ident || !attributes.filter.empty() ||
             !attributes.encoding.empty()) {
             return true;
         }
     }
-    if (!enter(place.directory)) {
+    if (!enter(directory)) {
         return false;
     }
     struct stat info{};
-    if (!create_file(inside_.get(), std::string(place.name), slots_[place.slot].mode, content, info)) {
+    if (!create_file(inside_.get(), name, slots_[slot].mode, content, info)) {
         return false;
     }
-    slots_[place.slot].is = static_cast<std::uint32_t>(written_.size());
-    written_.push_back(info);
+    slots_[slot].is = static_cast<std::uint32_t>(written_.size());
+    written_.emplace_back(info);
     return true;
 }
 
@@ -220,7 +252,7 @@ std::optional<std::uint32_t> EarlyFiles::directory(std::uint32_t directory, std:
                                                                             : std::optional(slot.is);
 }
 
-const struct stat* EarlyFiles::file(std::uint32_t directory, std::size_t entry) const {
+const FileStat* EarlyFiles::file(std::uint32_t directory, std::size_t entry) const {
     const Slot& slot = slots_[directories_[directory].first + entry];
     return !is_file(slot.mode) || slot.is == none ? nullptr : &written_[slot.is];
 }

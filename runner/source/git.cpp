@@ -18,6 +18,7 @@
 #include <algorithm>
 #include <format>
 #include <iterator>
+#include <malloc.h>
 #include <tuple>
 #include <utility>
 
@@ -235,6 +236,7 @@ Result<Checkout> Attempt::run(bool everything) {
     }
     remote_.reset();
     connection_.reset(); // takes the temporary known_hosts out of .git
+    ::malloc_trim(0);    // what receiving took is not the checkout's to carry
 
     seen_.stage = Observed::Stage::checkout;
     TreeRules rules(repository_.get(), commit->get(), options_.sparse);
