@@ -377,6 +377,42 @@ Result<Unpacked> unpack(int archive, int directory, const UnpackOptions& options
                     .notes = unpacking.notes()};
 }
 
+Result<bool> is_archive(int file) {
+    TRY_ASSIGN(const std::string head, read_at(file, 0, sniff_bytes));
+    const Kind kind = sniff(head).kind;
+    return kind == Kind::tar || kind == Kind::zip || is_compression(kind);
+}
+
+Result<Unpacked> place_file(int file, int directory, std::string_view name, const Limits& limits,
+                            const StopToken& stop) {
+    constexpr std::size_t piece = std::size_t{256} << 10U;
+    TRY_ASSIGN(const std::uint64_t size, size_of(file));
+    if (size > limits.bytes) {
+        return fail(too_much(limits.bytes));
+    }
+    TRY_ASSIGN(const Name parsed, parse_name(name, Separators::slash, 0));
+    Tree tree(directory, limits.entries);
+    TRY_ASSIGN(Fd fd, tree.file(parsed));
+    for (std::uint64_t at = 0; at < size;) {
+        if (stop.requested()) {
+            return fail(stop.error());
+        }
+        TRY_ASSIGN(const std::string content, read_at(file, at, piece));
+        if (content.empty()) {
+            return fail_errno("read a file that became shorter", EIO);
+        }
+        TRY(write_all(fd.get(), content));
+        at += content.size();
+    }
+    TRY(Tree::close_file(std::move(fd), {.mode = 0644, .modified = {}}));
+    TRY(tree.finish());
+    return Unpacked{.what = "the file " + printable_name(parsed.text()),
+                    .lone_dockerfile = false,
+                    .entries = tree.made(),
+                    .bytes = size,
+                    .notes = {}};
+}
+
 Result<Unpacked> place_dockerfile(int file, int directory, const StopToken& stop) {
     if (stop.requested()) {
         return fail(stop.error());

@@ -19,6 +19,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace slipway::archive {
@@ -49,8 +50,16 @@ struct Unpacked {
     std::vector<std::string> notes; ///< one line each, for warnings
 };
 
+/// What the directory holds already, of an earlier one, is treated as if this archive had put it there.
 Result<Unpacked> unpack(int archive, int directory, const UnpackOptions& options,
                         const UnpackCallbacks& callbacks, const StopToken& stop);
+
+/// Whether unpack() would take the file for an archive, by its bytes.
+Result<bool> is_archive(int file);
+
+/// Puts the file as it is into the directory, under a name nobody vouches for.
+Result<Unpacked> place_file(int file, int directory, std::string_view name, const Limits& limits,
+                            const StopToken& stop);
 
 /// Puts the file as it is into the directory, as `Dockerfile`. Archives and empty files are refused (class
 /// usage).

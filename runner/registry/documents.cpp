@@ -90,6 +90,8 @@ Result<Descriptor> descriptor(const Json& json, std::string_view what) {
         annotations != nullptr && annotations->is_object()) {
         out.ref_name = text_of(*annotations, "org.opencontainers.image.ref.name");
         out.attestation = annotations->contains("vnd.docker.reference.type");
+        out.title = text_of(*annotations, "org.opencontainers.image.title");
+        out.unpack = text_of(*annotations, "io.deis.oras.content.unpack") == "true";
     }
     return out;
 }

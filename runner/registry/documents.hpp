@@ -24,6 +24,7 @@ namespace media {
 inline constexpr std::string_view oci_manifest = "application/vnd.oci.image.manifest.v1+json";
 inline constexpr std::string_view oci_index = "application/vnd.oci.image.index.v1+json";
 inline constexpr std::string_view oci_config = "application/vnd.oci.image.config.v1+json";
+inline constexpr std::string_view oci_empty = "application/vnd.oci.empty.v1+json";
 inline constexpr std::string_view docker_manifest = "application/vnd.docker.distribution.manifest.v2+json";
 inline constexpr std::string_view docker_list = "application/vnd.docker.distribution.manifest.list.v2+json";
 inline constexpr std::string_view docker_config = "application/vnd.docker.container.image.v1+json";
@@ -52,6 +53,8 @@ struct Descriptor {
     std::optional<Platform> platform;
     std::string ref_name;     ///< annotation org.opencontainers.image.ref.name
     bool attestation = false; ///< BuildKit's provenance entries: not an image
+    std::string title;        ///< annotation org.opencontainers.image.title
+    bool unpack = false;      ///< ORAS's annotation for a directory it packed
 };
 
 /// A manifest (config and layers) or an index (manifests).

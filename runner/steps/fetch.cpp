@@ -8,6 +8,7 @@
 #include "source/workdir.hpp"
 #include "steps/access.hpp"
 #include "steps/fetch_archive.hpp"
+#include "steps/fetch_artifact.hpp"
 #include "steps/fetch_lfs.hpp"
 #include "steps/fetch_target.hpp"
 #include "steps/steps.hpp"
@@ -206,7 +207,7 @@ Result<handoff::Source> fetch(const cli::Fetch& params, Step& step) {
     if (params.archive.empty() && params.dockerfile_only.empty()) {
         return take_existing(placed.into, step);
     }
-    return fetch_archive(placed, step);
+    return is_artifact(placed.archive) ? fetch_artifact(placed, step) : fetch_archive(placed, step);
 }
 
 } // namespace slipway::steps

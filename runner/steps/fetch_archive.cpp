@@ -7,7 +7,7 @@
 #include "http/download.hpp"
 #include "source/credentials.hpp"
 #include "source/git.hpp"
-#include "source/workdir.hpp"
+#include "steps/archive_parts.hpp"
 
 #include <algorithm>
 #include <array>
@@ -55,29 +55,6 @@ Origin name_origin(const std::string& text) {
         origin.shown = without_credentials(text);
     }
     return origin;
-}
-
-/// A file of no name on the volume of `directory`: a zip has to be read from its end.
-Result<Fd> unnamed_file(const fs::path& directory) {
-    Fd fd(::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
-    if (fd) {
-        return fd;
-    }
-    std::string path =
-        (directory / ".slipway-archive-XXXXXX").string(); // not every file system has O_TMPFILE
-    fd.reset(::mkostemp(path.data(), O_CLOEXEC));
-    if (!fd || ::unlink(path.c_str()) != 0) {
-        return fail_errno("create a temporary file in " + directory.string(), errno);
-    }
-    return fd;
-}
-
-frames::Progress bytes_of(std::string_view id, std::uint64_t current, std::uint64_t total) {
-    return {.what = "fetch",
-            .id = std::string(id),
-            .current = current,
-            .total = total > 0 ? std::optional(total) : std::nullopt,
-            .unit = frames::Unit::bytes};
 }
 
 /// All of a pipe or the like, up to `limit` bytes.
@@ -199,17 +176,6 @@ Result<Fd> obtain(const Origin& origin, Fd opened, const cli::Fetch& params, con
     return fd;
 }
 
-Status check_digest(const std::string& found, const std::string& expected) {
-    if (expected.empty() || expected == found) {
-        return {};
-    }
-    Error error = make_error(ErrorClass::build, code::cannot_extract_build_pack,
-                             "the archive is not the one --archive-digest names",
-                             "check the digest, or whether the archive was replaced or damaged");
-    error.cause = std::format("expected {}, got {}", expected, found);
-    return fail(std::move(error));
-}
-
 /// What is downloaded, checked and unpacked into the empty directory; its digest.
 Result<std::string> fill(const Origin& origin, Fd opened, const cli::Fetch& params, const fs::path& directory,
                          Step& step) {
@@ -218,34 +184,17 @@ Result<std::string> fill(const Origin& origin, Fd opened, const cli::Fetch& para
         return fail_errno("read the archive", errno);
     }
     TRY_ASSIGN(std::string digest, digest::sha256_of(bytes.get()));
-    TRY(check_digest(digest, params.archive_digest));
+    TRY(check_digest(digest, params));
     TRY_ASSIGN(const Fd target, open_directory(directory));
-    archive::UnpackOptions options;
-    options.limits.bytes = params.unpacked_limit;
-    options.limits.entries = static_cast<std::uint64_t>(params.entry_limit);
-    options.limits.ratio = static_cast<std::uint64_t>(params.ratio_limit);
-    options.strip_components = params.strip_components;
+    const archive::UnpackOptions options = unpack_options(params);
     const archive::UnpackCallbacks callbacks{
         .on_progress = [&](std::uint64_t written) { step.stream.emit(bytes_of("unpack", written, 0)); }};
     TRY_ASSIGN(const archive::Unpacked unpacked,
                params.archive.empty()
                    ? archive::place_dockerfile(bytes.get(), target.get(), step.stop)
                    : archive::unpack(bytes.get(), target.get(), options, callbacks, step.stop));
-    step.stream.log(frames::Lane::out, std::format("{}: {} files and directories, {}", unpacked.what,
-                                                   unpacked.entries, humane_bytes(unpacked.bytes)));
-    for (const std::string& note : unpacked.notes) {
-        step.warn("archivenote", note);
-    }
+    tell(unpacked, step);
     return digest;
-}
-
-Status empty(const fs::path& directory, Step& step) {
-    std::vector<std::string> notes;
-    TRY(source::empty_directory(directory, notes));
-    for (const std::string& note : notes) {
-        step.warn("fetchnote", note);
-    }
-    return {};
 }
 
 } // namespace
@@ -267,12 +216,7 @@ Result<handoff::Source> fetch_archive(const cli::Fetch& params, Step& step) {
     TRY(handoff::forget_from(step.state, "source"));
     step.phase(frames::PhaseName::unpacking);
 
-    if (!params.archive_digest.empty()) {
-        TRY_ASSIGN(const digest::Digest digest, digest::parse_digest(params.archive_digest));
-        if (digest.algorithm != digest::Algorithm::sha256) {
-            return fail_usage("--archive-digest takes sha256:HEX only", "give the archive's SHA-256");
-        }
-    }
+    TRY(check_digest_option(params));
     Fd opened;
     switch (origin.kind) {
     case Origin::Kind::url: {
@@ -291,22 +235,13 @@ Result<handoff::Source> fetch_archive(const cli::Fetch& params, Step& step) {
         break;
     }
     }
-    const fs::path directory =
-        fs::absolute(params.into.empty() ? step.state / "source" : params.into).lexically_normal();
-    if (directory == "/") {
-        return fail_usage("the source cannot be put into /", "name a directory of its own with --into");
-    }
-    TRY(empty(directory, step));
-    auto digest = fill(origin, std::move(opened), params, directory, step);
-    if (!digest) {
-        if (const Status emptied = empty(directory, step); !emptied) {
-            step.warn("fetchnote", "what was unpacked could not be removed: " + emptied.error().message);
-        }
-        return fail(std::move(digest).error());
-    }
+    const fs::path& directory = params.into;
+    TRY_ASSIGN(std::string digest, fill_target(directory, step, [&] {
+                   return fill(origin, std::move(opened), params, directory, step);
+               }));
     handoff::Source value;
     value.directory = directory.string();
-    value.archive_digest = std::move(*digest);
+    value.archive_digest = std::move(digest);
     if (origin.kind == Origin::Kind::url) {
         value.url = http::text_without_query(origin.url);
     } else if (origin.kind == Origin::Kind::path) {

@@ -149,6 +149,26 @@ class Registry:
                    {"Content-Type": f"{kind}.manifest.v1+json", **self._credentials()}, "PUT", manifest).close()
         return "sha256:" + hashlib.sha256(manifest).hexdigest()
 
+    def put_artifact(self, name, tag, *layers, config="application/vnd.oci.empty.v1+json"):
+        """Uploads an artifact as ORAS does. A layer is (content, media type, {annotation: value}); returns the manifest's
+        digest."""
+        kind = "application/vnd.oci.image.manifest.v1+json"
+        described = [self._blob(name, content, media) | ({"annotations": annotations} if annotations else {})
+                     for content, media, annotations in layers]
+        manifest = json.dumps({"schemaVersion": 2, "mediaType": kind, "artifactType": "application/vnd.example.source",
+                               "config": self._blob(name, b"{}", config), "layers": described}).encode()
+        self._open(self.address, f"/v2/{name}/manifests/{tag}", {"Content-Type": kind, **self._credentials()}, "PUT",
+                   manifest).close()
+        return "sha256:" + hashlib.sha256(manifest).hexdigest()
+
+    def put_blob(self, name, content):
+        """Uploads content that no manifest names; returns its digest."""
+        return self._blob(name, content, "")["digest"]
+
+    def blob_file(self, digest):
+        """Where the registry keeps a blob."""
+        return self.work / "data/docker/registry/v2/blobs/sha256" / digest[7:9] / digest[7:] / "data"
+
     def digest(self, name, tag):
         """The manifest digest the registry has for name:tag, computed from the bytes it serves."""
         _, body = self.get(f"{name}/manifests/{tag}")
