@@ -61,7 +61,7 @@ struct Fetch {
     bool accept_new_host_key = false;
     bool tls_verify = true;
     int retries = 3;
-    std::string archive; ///< http or https URL, path, "-" = standard input; instead of url
+    std::string archive; ///< http, https or oci URL, path, "-" = standard input; instead of url
     std::string archive_digest;
     std::string dockerfile_only; ///< path or "-"; instead of url
     int strip_components = 0;

@@ -63,7 +63,8 @@ void bind(OptionTable& table, Fetch& fetch) {
                "insist on a trusted certificate of the source's server");
     table.number("fetch-retries", fetch.retries, 0, 100, "further tries after a transient failure");
     table.text("archive", fetch.archive,
-               "archive (tar, zip) or Dockerfile to take instead; - = standard input", "URL|PATH|-");
+               "archive (tar, zip), OCI artifact (oci://…) or Dockerfile to take instead; - = standard input",
+               "URL|PATH|-");
     table.text("archive-digest", fetch.archive_digest, "what the archive's bytes must be", "sha256:HEX");
     table.text("dockerfile-only", fetch.dockerfile_only,
                "a source of nothing but this Dockerfile; - = standard input", "PATH|-");

@@ -58,34 +58,35 @@ Result<std::vector<ArtifactLayer>> layers_of(const Manifest& manifest, const Ref
     return layers;
 }
 
-Result<Artifact> find_at(const Options& options, const Reference& reference, const Endpoint& endpoint) {
+Result<Artifact> find_at(const Options& options, const Reference& reference, const Endpoint& endpoint,
+                         Named named) {
     Artifact out{.reference = reference,
                  .digest = {},
                  .layers = {},
                  .session = std::make_shared<Session>(options, reference, endpoint, Purpose::pull)};
     Repository repository(out.session);
     const std::string& name = reference.digest.empty() ? reference.tag : reference.digest;
-    auto manifest = with_retries<Manifest>(options.retry, options.stop, options.on_retry,
-                                           [&] { return repository.manifest(name); });
-    if (manifest) {
-        out.digest = manifest->digest;
-        TRY_ASSIGN(out.layers, layers_of(*manifest, reference));
+    if (named == Named::blob) {
+        TRY_ASSIGN(const bool there, with_retries<bool>(options.retry, options.stop, options.on_retry,
+                                                        [&] { return repository.blob_exists(name); }));
+        if (!there) {
+            return fail(ErrorClass::build, code::build_pack_issue, "no such blob: " + reference.text(),
+                        "check repository and digest; it may have expired");
+        }
+        out.digest = name;
+        out.layers.push_back({.digest = name, .media_type = {}, .size = {}, .title = {}, .unpack = false});
         return out;
     }
-    if (manifest.error().klass == ErrorClass::build && !reference.digest.empty()) {
-        if (const auto there = repository.blob_exists(reference.digest); there && *there) {
-            out.digest = reference.digest;
-            out.layers.push_back(
-                {.digest = reference.digest, .media_type = {}, .size = {}, .title = {}, .unpack = false});
-            return out;
-        }
-    }
-    return fail(std::move(manifest).error());
+    TRY_ASSIGN(const Manifest manifest, with_retries<Manifest>(options.retry, options.stop, options.on_retry,
+                                                               [&] { return repository.manifest(name); }));
+    out.digest = manifest.digest;
+    TRY_ASSIGN(out.layers, layers_of(manifest, reference));
+    return out;
 }
 
 } // namespace
 
-Result<Artifact> find_artifact(const Options& options, const Reference& reference) {
+Result<Artifact> find_artifact(const Options& options, const Reference& reference, Named named) {
     TRY_ASSIGN(const std::vector<Endpoint> endpoints,
                options.registries.pull_endpoints(reference.registry, reference.repository,
                                                  !reference.digest.empty()));
@@ -95,7 +96,7 @@ Result<Artifact> find_artifact(const Options& options, const Reference& referenc
         if (endpoint.mirror) {
             here.retry.retries = 0; // the next place is the better second try
         }
-        auto artifact = find_at(here, reference, endpoint);
+        auto artifact = find_at(here, reference, endpoint, named);
         if (artifact || options.stop.requested()) {
             return artifact;
         }

@@ -2,8 +2,8 @@
 //
 // Sources: OCI image-spec v1.1 (a manifest whose config is no image's), ORAS's annotations for files and
 // packed directories; Konflux names a blob alone by its digest ("trusted artifacts"), which is an artifact of
-// one layer here. Manifest and layers are checked against their digests (client.hpp); sizes against what the
-// manifest says.
+// one layer here, of a size nobody has told. Manifest and layers are checked against their digests
+// (client.hpp); sizes against what the manifest says.
 //
 // Errors: buildpackissue of class build (no such artifact, an image or an index instead, no files), auth
 // (registryauth), registry, network; as resolve.hpp has them.
@@ -38,8 +38,11 @@ struct Artifact {
     std::shared_ptr<Session> session;
 };
 
-/// Mirrors of registries.conf are asked first, as for images.
-Result<Artifact> find_artifact(const Options& options, const Reference& reference);
+/// What a reference's digest is of.
+enum class Named { manifest, blob };
+
+/// Mirrors of registries.conf are asked first, as for images. A blob is only ever named by its digest.
+Result<Artifact> find_artifact(const Options& options, const Reference& reference, Named named);
 
 /// Writes a layer's bytes, of which there may be `limit`, to the empty file `fd`, and again from its start
 /// where a try fails. `on_progress` is told how many there are so far.

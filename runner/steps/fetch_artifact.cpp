@@ -18,19 +18,26 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view scheme = "oci:";
+constexpr std::string_view manifest_scheme = "oci://";
 
-/// What stands behind `oci:` or `oci://`.
-std::string_view bare(std::string_view archive) {
-    archive.remove_prefix(scheme.size());
-    archive.remove_prefix(archive.starts_with("//") ? 2 : 0);
-    return archive;
+registry::Named named_by(std::string_view archive) {
+    return archive.starts_with(manifest_scheme) ? registry::Named::manifest : registry::Named::blob;
 }
 
-Result<registry::Reference> parse(std::string_view text) {
-    TRY_ASSIGN(registry::Reference reference, registry::parse_reference(text));
+/// What stands behind the scheme.
+std::string_view bare(std::string_view archive) {
+    return archive.substr(archive.starts_with(manifest_scheme) ? manifest_scheme.size() : scheme.size());
+}
+
+Result<registry::Reference> parse(std::string_view archive) {
+    TRY_ASSIGN(registry::Reference reference, registry::parse_reference(bare(archive)));
     if (reference.short_name) {
-        return fail_usage(std::format("--archive: oci://{} names no registry", text),
+        return fail_usage(std::format("--archive: {} names no registry", archive),
                           "write oci://REGISTRY/REPOSITORY:TAG, or …@sha256:HEX");
+    }
+    if (named_by(archive) == registry::Named::blob && reference.digest.empty()) {
+        return fail_usage(std::format("--archive: {} has no digest", archive),
+                          "oci:REPOSITORY@sha256:HEX is a blob; an artifact is oci://REPOSITORY:TAG");
     }
     return reference;
 }
@@ -85,27 +92,30 @@ bool is_artifact(std::string_view archive) {
 
 Result<handoff::Source> fetch_artifact(const cli::Fetch& params, Step& step) {
     // A registry's login never stands in a reference; somebody may try.
-    const std::string url = std::format("oci://{}", bare(params.archive));
-    for (const std::string& secret : source::secrets_in_url(url)) {
+    const std::string any = std::format("{}{}", manifest_scheme, bare(params.archive));
+    for (const std::string& secret : source::secrets_in_url(any)) {
         step.redactor.add(secret);
     }
-    step.hello("fetch the artifact " + url);
+    step.hello("fetch the artifact " + params.archive);
     TRY(handoff::forget_from(step.state, "source"));
     step.phase(frames::PhaseName::unpacking);
     TRY(check_digest_option(params));
-    TRY_ASSIGN(const registry::Reference reference, parse(bare(params.archive)));
+    TRY_ASSIGN(const registry::Reference reference, parse(params.archive));
     TRY_ASSIGN(const registry::Options options,
                registry_options({.tls_verify = params.tls_verify}, params.retries, step));
 
+    const registry::Named named = named_by(params.archive);
     TRY_ASSIGN(const std::string digest, fill_target(params.into, step, [&]() -> Result<std::string> {
-                   TRY_ASSIGN(const registry::Artifact artifact, registry::find_artifact(options, reference));
+                   TRY_ASSIGN(const registry::Artifact artifact,
+                              registry::find_artifact(options, reference, named));
                    TRY(check_digest(artifact.digest, params));
                    return fill(options, artifact, params, step);
                }));
     handoff::Source value;
     value.directory = params.into.string();
     value.archive_digest = digest;
-    value.url = "oci://" + reference.with_digest(digest);
+    value.url = std::string(named == registry::Named::blob ? scheme : manifest_scheme) +
+                reference.with_digest(digest);
     TRY(handoff::write(step.state, value));
     step.result("url", value.url);
     step.result("archive-digest", value.archive_digest);

@@ -11,11 +11,12 @@
 namespace slipway::steps {
 
 /// Whether --archive names an artifact: `oci://REGISTRY/REPOSITORY[:TAG][@DIGEST]`, as Flux and Helm write
-/// it, or the same behind `oci:` alone, as Konflux does.
+/// it, or a lone blob: `oci:REGISTRY/REPOSITORY@DIGEST`, as Konflux does.
 bool is_artifact(std::string_view archive);
 
 /// Layers in their order: archives are unpacked, files with a title put under it. The target is emptied
-/// first, and left empty on failure. Results: url (oci://…@digest), archive-digest (the manifest's).
+/// first, and left empty on failure. Results: url (with the digest), archive-digest (the manifest's, or the
+/// lone blob's).
 Result<handoff::Source> fetch_artifact(const cli::Fetch& params, Step& step);
 
 } // namespace slipway::steps

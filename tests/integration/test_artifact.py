@@ -90,7 +90,10 @@ def test_a_blob_without_a_manifest_is_an_artifact_of_one(slipway, registry):
     digest = registry.put_blob("trusted", gzip.compress(tar(FILES)))
     done = slipway("fetch", f"--archive=oci:{registry.address}/trusted@{digest}", "--fetch-tls-verify=false").succeeded()
     assert tree(slipway) == FILES
-    assert done.results["archive-digest"] == digest
+    assert done.results == {"url": f"oci:{registry.address}/trusted@{digest}", "archive-digest": digest}
+    missing = slipway("fetch", f"--archive=oci:{registry.address}/trusted@sha256:{'0' * 64}", "--fetch-tls-verify=false")
+    assert "no such blob" in missing.failed("build", "buildpackissue").error["message"]
+    slipway("fetch", f"--archive=oci:{registry.address}/trusted:1").failed("usage", "missingorinvalidargument")
 
 
 def test_credentials_are_those_of_images(slipway, tmp_path):
@@ -121,7 +124,7 @@ def test_what_is_no_source_is_told(slipway, registry, name, says):
     assert says in refused.error["message"] and tree(slipway) == {}
 
 
-@pytest.mark.parametrize("reference", ["source:v1", "", "UPPER/x:1", "127.0.0.1:1/x@sha256:12"])
+@pytest.mark.parametrize("reference", ["source:v1", "", "127.0.0.1:1/UPPER:1", "127.0.0.1:1/x@sha256:12"])
 def test_what_is_no_reference_is_refused(slipway, reference):
     slipway("fetch", f"--archive=oci://{reference}").failed("usage", "missingorinvalidargument")
 

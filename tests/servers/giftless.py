@@ -1,4 +1,5 @@
-"""giftless (https://github.com/datopian/giftless), an LFS server of others' making, if Python can import it.
+"""giftless (https://github.com/datopian/giftless), an LFS server of others' making, if it is there: hack/giftless
+puts it into a directory, which SLIPWAY_GIFTLESS names; else Python itself may have it.
 
 It keeps objects on the disk and signs the links it gives out. Who has no token that is signed with its secret may
 neither read nor write; token() makes one, a Basic password for the user `_jwt`. (Of anonymous users it gives out links
@@ -10,6 +11,7 @@ import hashlib
 import hmac
 import importlib.util
 import json
+import os
 import secrets
 import sys
 import time
@@ -17,7 +19,8 @@ from pathlib import Path
 
 from .process import accepts, start
 
-AVAILABLE = importlib.util.find_spec("giftless") is not None
+PACKAGES = os.environ.get("SLIPWAY_GIFTLESS", "")
+AVAILABLE = (Path(PACKAGES) / "giftless").is_dir() if PACKAGES else importlib.util.find_spec("giftless") is not None
 
 
 class Giftless:
@@ -37,7 +40,8 @@ class Giftless:
                             "storage_options": {"path": str(self.work / "objects")}, "action_lifetime": 900}}}}))
         self._program, self.port = start(
             lambda port: [sys.executable, "-m", "flask", "--app", "giftless.wsgi_entrypoint", "run", f"--port={port}"],
-            self.work / "giftless.log", accepts, env={"GIFTLESS_CONFIG_FILE": str(configuration)})
+            self.work / "giftless.log", accepts, 
+            env={"GIFTLESS_CONFIG_FILE": str(configuration), **({"PYTHONPATH": PACKAGES} if PACKAGES else {})})
         self.url = f"http://127.0.0.1:{self.port}"
         return self
 
