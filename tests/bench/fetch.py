@@ -66,6 +66,17 @@ class Run:
         self.cpu, self.peak = usage.ru_utime + usage.ru_stime, max(peaks.values())
 
 
+def as_pulled(binary):
+    """Lets the kernel read a file again, as after a pull.
+
+    What was just written lies in the page cache in large pieces, and newer kernels map such a piece whole at the first
+    touch: a process would seem to need all of the binary's code.
+    """
+    with open(binary, "rb") as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
 def slipway(url, depth, work):
     (work / "slipway").mkdir()
     # What git clone leaves out by itself is left out here too.
@@ -137,6 +148,7 @@ def main():
     parser.add_argument("--caches", nargs="+", default=["warm", "cold"], choices=["warm", "cold"],
                         help="cold: for no round trip and depth 1 only")
     options = parser.parse_args()
+    as_pulled(BINARY)
     version = subprocess.run(["git", "--version"], check=True, capture_output=True, text=True).stdout.strip()
     with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR"), ignore_cleanup_errors=True) as scratch:
         work, root = Path(scratch), Path(scratch) / "served"
