@@ -22,10 +22,16 @@ const share = 12288 / 5
 
 func succeeded(t *testing.T, done control.Outcome, repository, tag string) {
 	t.Helper()
+	servers.hold(t, done, repository, tag)
+}
+
+// hold fails unless the TaskRun succeeded and these servers' registry has what its results say.
+func (s Servers) hold(t *testing.T, done control.Outcome, repository, tag string) {
+	t.Helper()
 	if !done.Succeeded() {
 		t.Fatal(done.Story())
 	}
-	held := digest(t, repository, tag)
+	held := s.digest(t, repository, tag)
 	if held == "" || held != done.Result("IMAGE_DIGEST") {
 		t.Fatalf("the registry holds %q: %s", held, done.Story())
 	}

@@ -12,18 +12,77 @@ import (
 	"slipway.dev/tests/tekton/control"
 )
 
+// sample is what the harness has to know of a file in tasks/samples; most need nothing.
+type sample struct {
+	private bool   // the registry wants its credentials
+	public  bool   // and the git server none
+	project bool   // built on a base image, with a RUN
+	variant string // which it says it is for
+	check   func(*testing.T, []control.Outcome)
+}
+
+var samples = map[string]sample{
+	"cache": {project: true, check: func(t *testing.T, runs []control.Outcome) {
+		for i, cached := range []bool{false, true} {
+			if found := strings.Contains(runs[i].Ran.Log("step-build"), `"state":"cached"`); found != cached {
+				t.Errorf("build %d took a command from the cache: %v", i+1, found)
+			}
+		}
+	}},
+	"hermetic": {project: true, check: func(t *testing.T, runs []control.Outcome) {
+		if runs[0].Result("commit") != servers.commit(t, "project") {
+			t.Error("another commit was built")
+		}
+	}},
+	"private":        {private: true},
+	"quay":           {private: true, public: true},
+	"serviceaccount": {private: true},
+	"restricted":     {project: true, variant: "restricted"},
+}
+
+// at is the servers a sample needs.
+func (s sample) at() Servers {
+	if s.private {
+		return private
+	}
+	return servers
+}
+
+func (s sample) source() Servers {
+	if s.public {
+		return servers
+	}
+	return s.at()
+}
+
+// ours puts addresses here in place of a sample's.
+func (s sample) ours(text string) string {
+	return strings.NewReplacer("registry.example.com", s.at().Registry, "quay.io", s.at().Registry, "https://github.com", s.at().Git).Replace(text)
+}
+
 // mine makes a sample's parameters those of the servers here, whose registry has no TLS; the rest of the sample stays.
-func mine(params v1.Params) v1.Params {
+func (s sample) mine(t *testing.T, params v1.Params) v1.Params {
+	repository := "small"
+	if s.project {
+		repository = "project"
+		params = append(params, v1.Param{Name: "BUILD_ARGS", Value: v1.ParamValue{Type: v1.ParamTypeArray, ArrayVal: []string{"BASE=" + servers.Base}}})
+	}
 	pushes, verified := false, false
 	for i := range params {
 		value := &params[i].Value
 		switch params[i].Name {
 		case "url":
-			value.StringVal = servers.Git + "/small.git"
+			value.StringVal = s.source().Git + "/" + repository + ".git"
 		case "revision":
-			value.StringVal = "main"
+			if value.StringVal != "main" {
+				value.StringVal = s.source().commit(t, repository)
+			}
 		case "IMAGE":
-			value.StringVal, pushes = strings.Replace(value.StringVal, "registry.example.com", servers.Registry, 1), true
+			value.StringVal, pushes = s.ours(value.StringVal), true
+		case "CACHE_FROM", "CACHE_TO":
+			for j := range value.ArrayVal {
+				value.ArrayVal[j] = s.ours(value.ArrayVal[j])
+			}
 		case "TLSVERIFY":
 			value.StringVal, verified = "false", true
 		}
@@ -37,6 +96,7 @@ func mine(params v1.Params) v1.Params {
 // TestSamples runs every TaskRun of tasks/samples: validated, made a Pod, run, results held against the registry.
 func TestSamples(t *testing.T) {
 	needServers(t)
+	needPrivateServers(t)
 	paths, err := filepath.Glob(filepath.Join(top, "tasks/samples/*.yaml"))
 	if err != nil || len(paths) == 0 {
 		t.Fatal("no samples")
@@ -49,13 +109,24 @@ func TestSamples(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			objects := tasks(t)
+			of, objects := samples[name], tasks(t)
+			if of.variant != "" {
+				objects = variant(t, of.variant)
+			}
 			var runs []*v1.TaskRun
 			for _, object := range loaded {
 				switch object := object.(type) {
 				case *v1.TaskRun:
 					runs = append(runs, object)
 				case *corev1.Secret:
+					for key, text := range object.StringData {
+						object.StringData[key] = of.ours(text)
+					}
+					for key, text := range object.Annotations {
+						object.Annotations[key] = of.ours(text)
+					}
+					objects = append(objects, object)
+				case *corev1.ServiceAccount:
 					objects = append(objects, object)
 				}
 			}
@@ -63,19 +134,24 @@ func TestSamples(t *testing.T) {
 				return // a PipelineRun: variants_test.go
 			}
 			plane := control.New(t, host, objects...)
+			var all []control.Outcome
 			for _, run := range runs {
-				run.Spec.Params = mine(run.Spec.Params)
+				run.Spec.Params = of.mine(t, run.Spec.Params)
 				done := plane.Run(run, limit)
 				if !done.Succeeded() {
 					t.Fatal(done.Story())
 				}
 				for _, param := range run.Spec.Params {
 					if param.Name == "IMAGE" {
-						repository, tag, _ := strings.Cut(strings.TrimPrefix(param.Value.StringVal, servers.Registry+"/"), ":")
-						succeeded(t, done, repository, tag)
+						repository, tag, _ := strings.Cut(strings.TrimPrefix(param.Value.StringVal, of.at().Registry+"/"), ":")
+						of.at().hold(t, done, repository, tag)
 					}
 				}
+				all = append(all, done)
 				t.Logf("%s: validated, Pod built, run, results as in the registry", run.Name)
+			}
+			if of.check != nil {
+				of.check(t, all)
 			}
 		})
 	}

@@ -105,17 +105,24 @@ type Servers struct {
 	name     string
 }
 
-var servers Servers
+var (
+	servers Servers
+	// private is a second set, which lets nobody in without the password of tasks/samples.
+	private Servers
+)
 
-const project = "project"
+// Who may use the private ones: the samples' user, and a robot account as Quay names them.
+var privateUsers = []string{"someone:not-a-password", "team+robot:not-a-password"}
 
 func (s Servers) fill(text string) string {
 	return strings.NewReplacer("_GIT_", s.Git, "_REGISTRY_", s.Registry, "_BASE_", s.Base).Replace(text)
 }
 
 func stopServers() {
-	if servers.name != "" {
-		exec.Command("podman", "rm", "--force", "--time", "2", servers.name).Run()
+	for _, each := range []Servers{servers, private} {
+		if each.name != "" {
+			exec.Command("podman", "rm", "--force", "--time", "2", each.name).Run()
+		}
 	}
 }
 
@@ -127,7 +134,7 @@ for tree in /input/*; do
     git init -q -b main .; git add -A; git commit -q -m first; git clone -q --bare . "/srv/git/$name.git"
 done
 cd /src/tests
-exec python3 -B -m servers serve --work /srv/work --git-root /srv/git --registry --lifetime 900`
+exec python3 -B -m servers serve --work /srv/work --git-root /srv/git --registry --lifetime 900 "$@"`
 
 // needServers starts them once, with the repositories of testdata/repositories and a base image in the registry.
 func needServers(t *testing.T) {
@@ -135,13 +142,37 @@ func needServers(t *testing.T) {
 	if servers.name != "" {
 		return
 	}
+	servers = startServers(t, "open")
+	servers.Base = servers.Registry + "/base/debian:trixie"
+	if out, err := exec.Command("podman", "push", "--quiet", "--tls-verify=false", setting("SLIPWAY_BASE_IMAGE", "localhost/slipway-base:trixie"),
+		"docker://"+servers.Base).CombinedOutput(); err != nil {
+		t.Fatalf("push the base image: %s", out)
+	}
+}
+
+// needPrivateServers starts those that ask for a password, once.
+func needPrivateServers(t *testing.T) {
+	t.Helper()
+	if private.name != "" {
+		return
+	}
+	arguments := []string{}
+	for _, user := range privateUsers {
+		arguments = append(arguments, "--git-user", user, "--registry-user", user)
+	}
+	private = startServers(t, "private", arguments...)
+}
+
+func startServers(t *testing.T, name string, options ...string) Servers {
+	t.Helper()
 	if testing.Short() {
 		t.Skip("short: nothing is run")
 	}
-	name := fmt.Sprintf("slipway-tekton-servers-%d", os.Getpid())
-	arguments := append([]string{"run", "--rm", "--name", name, "--security-opt", "label=disable", "--network", "host",
+	made := Servers{name: fmt.Sprintf("slipway-tekton-servers-%s-%d", name, os.Getpid())}
+	arguments := append([]string{"run", "--rm", "--name", made.name, "--security-opt", "label=disable", "--network", "host",
 		"--volume", top + ":/src:ro", "--volume", filepath.Join(top, "tests/tekton/testdata/repositories") + ":/input:ro"}, host.RunOptions...)
-	command := exec.Command("podman", append(arguments, setting("SLIPWAY_TEST_IMAGE", "localhost/slipway-test:dev"), "sh", "-c", prepare)...)
+	arguments = append(arguments, setting("SLIPWAY_TEST_IMAGE", "localhost/slipway-test:dev"), "sh", "-c", prepare, "sh")
+	command := exec.Command("podman", append(arguments, options...)...)
 	out, err := command.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -150,32 +181,45 @@ func needServers(t *testing.T) {
 		t.Fatal(err)
 	}
 	go command.Wait()
-	servers.name = name
 	lines := bufio.NewScanner(out)
 	for lines.Scan() {
 		if strings.HasPrefix(lines.Text(), "{") {
-			if err := json.Unmarshal(lines.Bytes(), &servers); err != nil {
+			if err := json.Unmarshal(lines.Bytes(), &made); err != nil {
 				t.Fatal(err)
 			}
 			break
 		}
 	}
-	if servers.Registry == "" {
+	if made.Registry == "" {
 		t.Fatal("the servers did not come up")
 	}
-	servers.Base = servers.Registry + "/base/debian:trixie"
-	if out, err := exec.Command("podman", "push", "--quiet", "--tls-verify=false", setting("SLIPWAY_BASE_IMAGE", "localhost/slipway-base:trixie"),
-		"docker://"+servers.Base).CombinedOutput(); err != nil {
-		t.Fatalf("push the base image: %s", out)
+	return made
+}
+
+// commit is where main of a repository stands.
+func (s Servers) commit(t *testing.T, repository string) string {
+	t.Helper()
+	out, err := exec.Command("git", "ls-remote", s.Git+"/"+repository+".git", "refs/heads/main").Output()
+	if err != nil || len(out) < 40 {
+		t.Fatalf("ls-remote: %v: %s", err, out)
 	}
+	return string(out[:40])
 }
 
 // digest is what the registry has under a tag; "" if nothing.
 func digest(t *testing.T, repository, tag string) string {
 	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodHead, "http://"+servers.Registry+"/v2/"+repository+"/manifests/"+tag, nil)
+	return servers.digest(t, repository, tag)
+}
+
+func (s Servers) digest(t *testing.T, repository, tag string) string {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodHead, "http://"+s.Registry+"/v2/"+repository+"/manifests/"+tag, nil)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if user, password, found := strings.Cut(privateUsers[0], ":"); found && s.name == private.name {
+		request.SetBasicAuth(user, password)
 	}
 	request.Header.Set("Accept", "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json, "+
 		"application/vnd.oci.image.index.v1+json")

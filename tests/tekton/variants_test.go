@@ -107,7 +107,7 @@ func TestThePipelineBuildsPlatformsAndJoinsThem(t *testing.T) {
 		t.Fatal(err)
 	}
 	run := loaded[0].(*v1.PipelineRun)
-	run.Spec.Params = mine(run.Spec.Params)
+	run.Spec.Params = sample{}.mine(t, run.Spec.Params)
 	plane := control.New(t, host, tasks(t)...)
 	tasks := plane.RunPipeline(run, limit)
 	if len(tasks["build"]) != 2 || len(tasks["index"]) != 1 {
