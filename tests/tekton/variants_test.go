@@ -2,16 +2,21 @@ package tekton
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	jsonpatch "gopkg.in/evanphx/json-patch.v4"
 
 	v1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
+	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/yaml"
 
 	"slipway.dev/tests/tekton/control"
+	"slipway.dev/tests/tekton/podrun"
 )
 
 // variant is every published object with the patches of tasks/variants/NAME, applied as kustomize would.
@@ -82,20 +87,77 @@ func TestVariantsReplaceTheBuildsSecurityContextAndNothingElse(t *testing.T) {
 	}
 }
 
-func TestTheRootlessVariantBuilds(t *testing.T) {
+// containerd is a machine whose RuntimeDefault is containerd's, made from its own module (tests/profiles). The profile depends
+// on the container's capabilities, each step has its own.
+func containerd(t *testing.T) *podrun.Host {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), "profiles")
+	build := exec.Command("go", "build", "-o", program, ".")
+	build.Dir, build.Env = filepath.Join(top, "tests/profiles"), append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Skipf("the module of containerd cannot be had: %s", out)
+	}
+	directory := t.TempDir()
+	return &podrun.Host{RunOptions: host.RunOptions, Directory: host.Directory, SeccompProfiles: host.SeccompProfiles, Images: host.Images,
+		SubordinateIDs: host.SubordinateIDs,
+		RuntimeDefault: func(capabilities []corev1.Capability) (string, error) {
+			arguments := []string{"containerd"}
+			for _, capability := range capabilities {
+				arguments = append(arguments, "CAP_"+string(capability))
+			}
+			profile, err := exec.Command(program, arguments...).Output()
+			if err != nil {
+				return "", err
+			}
+			path := filepath.Join(directory, strings.Join(arguments, "-")+".json")
+			return path, os.WriteFile(path, profile, 0o644)
+		}}
+}
+
+func TestVariantsBuild(t *testing.T) {
 	needServers(t)
-	t.Parallel()
-	done := control.New(t, host, variant(t, "rootless")...).Run(taskRun(t, `
-metadata: {name: rootless}
+	for name, test := range map[string]struct {
+		host        *podrun.Host
+		task, podIs string
+	}{
+		"rootless": {host, "slipway", "{}"},
+		// Recipe G as its comment says: hostUsers: false, under the profile that refuses all other recipes.
+		"userns-sys-admin": {containerd(t), "slipway", "{hostUsers: false}"},
+		// Recipe C in one step; in four it is a sample.
+		"restricted": {containerd(t), "slipway-run", "{securityContext: {runAsNonRoot: true, runAsUser: 1000650000, fsGroup: 1000650000}}"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			done := control.New(t, test.host, variant(t, name)...).Run(taskRun(t, fmt.Sprintf(`
+metadata: {name: %s}
 spec:
-  taskRef: {name: slipway}
+  taskRef: {name: %s}
+  podTemplate: %s
   params:
     - {name: url, value: _GIT_/project.git}
-    - {name: IMAGE, value: "_REGISTRY_/team/rootless:v1"}
+    - {name: IMAGE, value: "_REGISTRY_/team/%[1]s:v1"}
     - {name: TLSVERIFY, value: "false"}
     - {name: BUILD_ARGS, value: ["BASE=_BASE_"]}
-`), limit)
-	succeeded(t, done, "team/rootless", "v1")
+`, name, test.task, test.podIs)), limit)
+			succeeded(t, done, "team/"+name, "v1")
+		})
+	}
+}
+
+// Without the capability that recipe G adds, the same Pod is refused by the same profile: the profile counts.
+func TestContainerdsProfileRefusesTheOtherRecipes(t *testing.T) {
+	needServers(t)
+	t.Parallel()
+	objects := variant(t, "userns-sys-admin")
+	for _, object := range objects {
+		if task, ok := object.(*v1.Task); ok && task.Name == "slipway" {
+			task.Spec.Steps[2].SecurityContext.Capabilities.Add = []corev1.Capability{"SETUID", "SETGID", "SETFCAP", "SYS_CHROOT"}
+		}
+	}
+	done := control.New(t, containerd(t), objects...).Run(small(t, "refused", "", "  podTemplate: {hostUsers: false}\n"), limit)
+	if done.Succeeded() || done.Result("error-reason") != "podforbids" {
+		t.Error(done.Story())
+	}
 }
 
 // The two platforms need no foreign code to run: nothing is RUN.

@@ -34,6 +34,9 @@ type Host struct {
 	Images map[string]string
 	// SeccompProfiles is where Localhost profiles are, by the last part of their names.
 	SeccompProfiles string
+	// RuntimeDefault makes the file that stands for the seccomp profile RuntimeDefault in a container with these
+	// capabilities; podman's own profile where it is nil.
+	RuntimeDefault func(capabilities []corev1.Capability) (string, error)
 	// SubordinateIDs is the first id of the 65,536 that a Pod with hostUsers: false gets.
 	SubordinateIDs int
 
@@ -117,7 +120,11 @@ func (h *Host) security(ctx context.Context, pod *corev1.Pod, container *corev1.
 				options = append(options, "--cap-add", string(add))
 			}
 		}
-		options = append(options, h.seccomp(of.SeccompProfile)...)
+		profile, err := h.seccomp(of.SeccompProfile, of.Capabilities)
+		if err != nil {
+			return nil, err
+		}
+		options = append(options, profile...)
 	}
 	if of.AllowPrivilegeEscalation != nil && !*of.AllowPrivilegeEscalation {
 		options = append(options, "--security-opt", "no-new-privileges")
@@ -141,14 +148,21 @@ func (h *Host) security(ctx context.Context, pod *corev1.Pod, container *corev1.
 }
 
 // seccomp: a profile that is not named is none, as it is unless a kubelet is told otherwise.
-func (h *Host) seccomp(profile *corev1.SeccompProfile) []string {
+func (h *Host) seccomp(profile *corev1.SeccompProfile, capabilities *corev1.Capabilities) ([]string, error) {
 	switch {
 	case profile == nil || profile.Type == corev1.SeccompProfileTypeUnconfined:
-		return []string{"--security-opt", "seccomp=unconfined"}
+		return []string{"--security-opt", "seccomp=unconfined"}, nil
 	case profile.Type == corev1.SeccompProfileTypeLocalhost && profile.LocalhostProfile != nil:
-		return []string{"--security-opt", "seccomp=" + filepath.Join(h.SeccompProfiles, filepath.Base(*profile.LocalhostProfile))}
+		return []string{"--security-opt", "seccomp=" + filepath.Join(h.SeccompProfiles, filepath.Base(*profile.LocalhostProfile))}, nil
+	case h.RuntimeDefault != nil:
+		var added []corev1.Capability
+		if capabilities != nil {
+			added = capabilities.Add
+		}
+		path, err := h.RuntimeDefault(added)
+		return []string{"--security-opt", "seccomp=" + path}, err
 	}
-	return nil // podman's own
+	return nil, nil // podman's own
 }
 
 // effective is the container's security context with what only the Pod's says.
