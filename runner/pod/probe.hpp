@@ -2,9 +2,9 @@
 //
 // Inputs: a directory on the file system that will hold buildah's storage, and the hand-off directory.
 // Outputs: one Report; nothing it tries outlives the call (a scratch directory below `work` is made and
-// removed). Harmless and bounded: every child has a time limit, the whole usually takes well under 200 ms.
-// What is refused is recorded with its errno; probe() itself does not fail. It waits for its own children by
-// pid, so nobody else may be reaping children (waitpid(-1)) meanwhile.
+// removed). Harmless and bounded: every child has a time limit, and as nearly all run at the same time the
+// whole takes well under 200 ms. What is refused is recorded with its errno; probe() itself does not fail. It
+// waits for its own children by pid, so nobody else may be reaping children (waitpid(-1)) meanwhile.
 #pragma once
 
 #include <chrono>

@@ -3,9 +3,11 @@
 #include "base/fd.hpp"
 #include "base/file.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
@@ -31,7 +33,9 @@ namespace slipway::pod {
 
 namespace {
 
-constexpr int child_limit_ms = 3000; ///< for one child; all of them together usually take some 20 ms
+/// For one child from its start; as all run at the same time, for nearly the whole. What is cut off counts as
+/// not there, so a busy node has its time.
+constexpr std::chrono::milliseconds child_limit{10000};
 
 /// How one call ended, in memory shared with the child: a child that is killed has still said how far it
 /// came.
@@ -40,25 +44,31 @@ struct Slot {
     int error = 0;
 };
 
-struct Slots {
-    Slot namespaces, setgroups, become_root, mount_private, chroot, tmpfs, overlay, whiteout, change_owner,
-        proc, single, filter, listener;
+/// Each in a namespace of its own, with nothing asked of the parent.
+struct Lone {
+    Slot user, user_pid, single, filter, listener;
 };
 
-class SharedSlots {
+/// One after the other in the namespaces a child made first.
+struct Inside {
+    Slot namespaces, setgroups, become_root, mount_private, chroot, tmpfs, overlay, whiteout, change_owner,
+        proc;
+};
+
+template <class Slots> class Shared {
   public:
-    SharedSlots() {
+    Shared() {
         void* memory =
             ::mmap(nullptr, sizeof(Slots), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
         slots_ = memory == MAP_FAILED ? nullptr : new (memory) Slots;
     }
-    ~SharedSlots() {
+    ~Shared() {
         if (slots_ != nullptr) {
             ::munmap(slots_, sizeof(Slots));
         }
     }
-    SharedSlots(const SharedSlots&) = delete;
-    SharedSlots& operator=(const SharedSlots&) = delete;
+    Shared(const Shared&) = delete;
+    Shared& operator=(const Shared&) = delete;
     explicit operator bool() const noexcept { return slots_ != nullptr; }
     Slots& operator*() const noexcept { return *slots_; }
     Slots* operator->() const noexcept { return slots_; }
@@ -94,29 +104,46 @@ class Child {
     }
     Child(const Child&) = delete;
     Child& operator=(const Child&) = delete;
-    ~Child() { finish(0); }
+    ~Child() { stop(); }
 
     [[nodiscard]] pid_t pid() const noexcept { return pid_; }
 
     /// Exit status; -1 if it had to be killed or never was.
-    int finish(int limit_ms = child_limit_ms) noexcept {
+    int finish() noexcept {
         if (pid_ <= 0) {
             return -1;
         }
         const Fd handle(static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0)));
         pollfd waiting{handle.get(), POLLIN, 0};
-        const bool ended = handle ? ::poll(&waiting, 1, limit_ms) > 0 : limit_ms > 0;
-        if (!ended) {
+        // Without pidfds (Linux 5.3) its end is waited for, however long that takes.
+        const bool ended = !handle || ::poll(&waiting, 1, time_left()) > 0;
+        return ended ? reap() : stop();
+    }
+
+    /// For poll().
+    [[nodiscard]] int time_left() const noexcept {
+        const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+            started_ + child_limit - std::chrono::steady_clock::now());
+        return static_cast<int>(std::max<std::int64_t>(left.count(), 0));
+    }
+
+  private:
+    int stop() noexcept {
+        if (pid_ > 0) {
             ::kill(pid_, SIGKILL);
+            reap();
         }
+        return -1;
+    }
+    int reap() noexcept {
         int status = 0;
         while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
         }
         pid_ = -1;
-        return ended && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+        return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
     }
 
-  private:
+    std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
     pid_t pid_;
 };
 
@@ -136,26 +163,8 @@ bool receive(int fd) noexcept {
     return ::read(fd, &byte, 1) == 1;
 }
 
-bool receive_within(int fd) noexcept {
-    pollfd waiting{fd, POLLIN, 0};
-    return ::poll(&waiting, 1, child_limit_ms) > 0 && receive(fd);
-}
-
 void send(int fd) noexcept {
     [[maybe_unused]] const ssize_t written = ::write(fd, "x", 1);
-}
-
-Trial try_unshare(int flags, std::string_view what) {
-    const SharedSlots slots;
-    if (!slots) {
-        return untried("no memory");
-    }
-    Child child([&] {
-        note(slots->namespaces, ::unshare(flags));
-        return 0;
-    });
-    child.finish();
-    return trial(slots->namespaces, what);
 }
 
 int write_whole(const char* path, std::string_view text) noexcept {
@@ -177,36 +186,55 @@ Trial write_map(pid_t pid, const char* file, const std::string& text) {
     return trial(slot, std::format("write {}", file));
 }
 
-Trial run_newidmap(const std::string& program, pid_t pid, const std::vector<IdRange>& ranges) {
-    std::vector<std::string> words{program, std::to_string(pid)};
-    for (const IdRange& range : ranges) {
-        for (const std::uint64_t number : {range.inside, range.outside, range.count}) {
-            words.push_back(std::to_string(number));
+/// newuidmap or newgidmap at work on a process.
+class NewIdMap {
+  public:
+    NewIdMap(std::string program, pid_t pid, const std::vector<IdRange>& ranges)
+        : words_(words(std::move(program), pid, ranges)), child_([argv = pointers(words_)] {
+              const int null = ::open("/dev/null", O_RDWR);
+              ::dup2(null, STDIN_FILENO);
+              ::dup2(null, STDOUT_FILENO);
+              ::dup2(null, STDERR_FILENO);
+              ::execv(argv[0], argv.data());
+              return 127;
+          }) {}
+
+    Trial finish() {
+        const int status = child_.finish();
+        if (status == 0) {
+            return {Trial::Outcome::works, 0, words_.front()};
         }
+        return {Trial::Outcome::refused, EPERM,
+                std::format("{} ended with status {}", words_.front(), status)};
     }
-    std::vector<char*> argv;
-    for (std::string& word : words) {
-        argv.push_back(word.data());
+
+  private:
+    static std::vector<std::string> words(std::string program, pid_t pid,
+                                          const std::vector<IdRange>& ranges) {
+        std::vector<std::string> words{std::move(program), std::to_string(pid)};
+        for (const IdRange& range : ranges) {
+            for (const std::uint64_t number : {range.inside, range.outside, range.count}) {
+                words.push_back(std::to_string(number));
+            }
+        }
+        return words;
     }
-    argv.push_back(nullptr);
-    Child child([&] {
-        const int null = ::open("/dev/null", O_RDWR);
-        ::dup2(null, STDIN_FILENO);
-        ::dup2(null, STDOUT_FILENO);
-        ::dup2(null, STDERR_FILENO);
-        ::execv(argv[0], argv.data());
-        return 127;
-    });
-    const int status = child.finish();
-    if (status == 0) {
-        return {Trial::Outcome::works, 0, program};
+    static std::vector<char*> pointers(std::vector<std::string>& words) {
+        std::vector<char*> argv;
+        for (std::string& word : words) {
+            argv.push_back(word.data());
+        }
+        argv.push_back(nullptr);
+        return argv;
     }
-    return {Trial::Outcome::refused, EPERM, std::format("{} ended with status {}", program, status)};
-}
+
+    std::vector<std::string> words_;
+    Child child_;
+};
 
 /// Everything that wants the namespace `entry` names. The scratch directory is entered by name: one opened
 /// before unshare belongs to the old mount namespace, where nothing of ours can be mounted (EINVAL).
-int inside(Slots& slots, const char* scratch, bool user_namespace) noexcept {
+int inside(Inside& slots, const char* scratch, bool user_namespace) noexcept {
     const gid_t group = 0;
     note(slots.setgroups, ::setgroups(1, &group));
     note(slots.become_root, ::setresgid(0, 0, 0) == 0 ? ::setresuid(0, 0, 0) : -1);
@@ -259,6 +287,7 @@ int inside(Slots& slots, const char* scratch, bool user_namespace) noexcept {
 }
 
 void prepare_scratch(const std::filesystem::path& scratch) {
+    ::mkdir(scratch.c_str(), 0755);
     for (const char* name : {"lower", "upper", "work", "merged", "tmpfs", "proc"}) {
         ::mkdir((scratch / name).c_str(), 0755);
     }
@@ -268,62 +297,77 @@ void prepare_scratch(const std::filesystem::path& scratch) {
 }
 
 /// A child in namespaces made by `flags`; between them and the trials the parent writes the maps.
-template <class WriteMaps>
-void enter(Report& report, const std::filesystem::path& scratch, int flags, WriteMaps write_maps) {
-    const SharedSlots slots;
-    const Pipe ready;
-    const Pipe go;
-    const char* directory = scratch.c_str();
-    if (!slots || !ready.read || !go.read) {
-        return;
+class Entering {
+  public:
+    /// `scratch` is this one's alone.
+    Entering(const Report& report, const std::filesystem::path& scratch, int flags)
+        : scratch_(prepared(scratch)),
+          child_([this, flags, user_namespace = (flags & CLONE_NEWUSER) != 0 || report.in_user_namespace()] {
+              if (!slots_) {
+                  return 1;
+              }
+              note(slots_->namespaces, ::unshare(flags));
+              send(ready_.write.get());
+              if (slots_->namespaces.error != 0 || !receive(go_.read.get())) {
+                  return 1;
+              }
+              return inside(*slots_, scratch_.c_str(), user_namespace);
+          }) {}
+
+    [[nodiscard]] pid_t pid() const noexcept { return child_.pid(); }
+
+    /// How unshare() ended, as soon as it has.
+    Trial entered(std::string_view what) {
+        pollfd waiting{ready_.read.get(), POLLIN, 0};
+        const bool told = slots_ && ready_.read && ::poll(&waiting, 1, child_.time_left()) > 0 &&
+                          receive(ready_.read.get());
+        return told ? trial(slots_->namespaces, what) : untried("not reached");
     }
-    const bool user_namespace = (flags & CLONE_NEWUSER) != 0 || report.in_user_namespace();
-    Child child([&] {
-        note(slots->namespaces, ::unshare(flags));
-        send(ready.write.get());
-        if (slots->namespaces.error != 0 || !receive(go.read.get())) {
-            return 1;
-        }
-        return inside(*slots, directory, user_namespace);
-    });
-    if (receive_within(ready.read.get()) && write_maps(child.pid())) {
-        send(go.write.get());
-        child.finish();
+
+    /// The maps are written: on with the trials.
+    void go() { send(go_.write.get()); }
+
+    void finish(Report& report) {
+        child_.finish();
+        // overlay makes a directory in its work directory that not even its owner may look into, so neither
+        // remove.
+        static_cast<void>(::chmod((scratch_ / "work/work").c_str(), 0700));
+        report.setgroups = trial(slots_->setgroups, "setgroups");
+        report.chroot = trial(slots_->chroot, "chroot");
+        report.mount_private = trial(slots_->mount_private, "mount MS_PRIVATE");
+        report.tmpfs = trial(slots_->tmpfs, "mount tmpfs");
+        report.overlay = trial(slots_->overlay, "mount overlay");
+        report.overlay_whiteout = trial(slots_->whiteout, "whiteout");
+        report.change_owner = trial(slots_->change_owner, "chown");
+        report.proc = trial(slots_->proc, "mount proc");
     }
-    // overlay makes a directory in its work directory that not even its owner may look into, so neither
-    // remove.
-    static_cast<void>(::chmod((scratch / "work/work").c_str(), 0700));
-    report.setgroups = trial(slots->setgroups, "setgroups");
-    report.chroot = trial(slots->chroot, "chroot");
-    report.mount_private = trial(slots->mount_private, "mount MS_PRIVATE");
-    report.tmpfs = trial(slots->tmpfs, "mount tmpfs");
-    report.overlay = trial(slots->overlay, "mount overlay");
-    report.overlay_whiteout = trial(slots->whiteout, "whiteout");
-    report.change_owner = trial(slots->change_owner, "chown");
-    report.proc = trial(slots->proc, "mount proc");
-}
+
+  private:
+    static const std::filesystem::path& prepared(const std::filesystem::path& scratch) {
+        prepare_scratch(scratch);
+        return scratch;
+    }
+
+    std::filesystem::path scratch_;
+    Shared<Inside> slots_;
+    Pipe ready_;
+    Pipe go_;
+    Child child_;
+};
 
 /// A filter that lets everything through, once as it is and once with a listener. In a user namespace, where
 /// nobody's permission is needed; the child cannot take it off again and ends.
-void try_filters(Report& report) {
-    const SharedSlots slots;
-    if (!slots) {
-        return;
-    }
-    Child child([&] {
-        if (::unshare(CLONE_NEWUSER) < 0) {
-            return 0;
-        }
-        sock_filter allow{BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW};
-        const sock_fprog program{1, &allow};
-        note(slots->filter, ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program));
-        note(slots->listener,
-             ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program));
+int filters(Lone& slots) noexcept {
+    note(slots.user, ::unshare(CLONE_NEWUSER));
+    if (slots.user.error != 0) {
         return 0;
-    });
-    child.finish();
-    report.seccomp_filter = trial(slots->filter, "seccomp(SECCOMP_SET_MODE_FILTER)");
-    report.seccomp_listener = trial(slots->listener, "seccomp(SECCOMP_FILTER_FLAG_NEW_LISTENER)");
+    }
+    sock_filter allow{BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW};
+    const sock_fprog program{1, &allow};
+    note(slots.filter, ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program));
+    note(slots.listener,
+         ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program));
+    return 0;
 }
 
 Trial try_user_attribute(const std::filesystem::path& scratch) {
@@ -334,26 +378,47 @@ Trial try_user_attribute(const std::filesystem::path& scratch) {
 }
 
 /// The one map nobody's permission is needed for: our own id alone, setgroups given up.
-Trial try_single_map(const Report& report) {
-    const SharedSlots slots;
-    if (!slots) {
-        return untried("no memory");
-    }
-    const std::string uids = std::format("0 {} 1\n", report.uid);
-    const std::string gids = std::format("0 {} 1\n", report.gid);
-    Child child([&] {
-        if (::unshare(CLONE_NEWUSER) < 0) {
-            note(slots->single, -1);
-            return 0;
-        }
-        const bool written = write_whole("/proc/self/setgroups", "deny") == 0 &&
-                             write_whole("/proc/self/gid_map", gids) == 0 &&
-                             write_whole("/proc/self/uid_map", uids) == 0;
-        note(slots->single, written ? 0 : -1);
+struct SingleMap {
+    std::string uids, gids;
+
+    explicit SingleMap(const Report& report)
+        : uids(std::format("0 {} 1\n", report.uid)), gids(std::format("0 {} 1\n", report.gid)) {}
+
+    int try_it(Slot& slot) const noexcept {
+        const bool written =
+            ::unshare(CLONE_NEWUSER) == 0 && write_whole("/proc/self/setgroups", "deny") == 0 &&
+            write_whole("/proc/self/gid_map", gids) == 0 && write_whole("/proc/self/uid_map", uids) == 0;
+        note(slot, written ? 0 : -1);
         return 0;
-    });
-    child.finish();
-    return trial(slots->single, "single-id map");
+    }
+
+    [[nodiscard]] bool write(pid_t pid) const {
+        return write_map(pid, "setgroups", "deny").works() && write_map(pid, "gid_map", gids).works() &&
+               write_map(pid, "uid_map", uids).works();
+    }
+};
+
+/// Maps all of root's ids one to one; whether it could.
+bool map_identity(Report& report, pid_t pid) {
+    report.identity_uid_map = write_map(pid, "uid_map", map_text(identity_ranges(report.uid_map)));
+    report.identity_gid_map = write_map(pid, "gid_map", map_text(identity_ranges(report.gid_map)));
+    return report.identity_uid_map.works() && report.identity_gid_map.works();
+}
+
+/// Maps the subordinate ids; whether it could. Without programs or ids nothing is written.
+bool map_subordinate(Report& report, pid_t pid) {
+    const std::string uids = find_program("newuidmap");
+    const std::string gids = find_program("newgidmap");
+    if (uids.empty() || gids.empty() || report.subordinate_uids.empty() || report.subordinate_gids.empty()) {
+        report.newuidmap = untried(uids.empty() ? "no newuidmap on PATH" : "no subordinate user ids");
+        report.newgidmap = untried(gids.empty() ? "no newgidmap on PATH" : "no subordinate group ids");
+        return false;
+    }
+    NewIdMap groups(gids, pid, newidmap_ranges(report.gid, report.subordinate_gids));
+    NewIdMap users(uids, pid, newidmap_ranges(report.uid, report.subordinate_uids));
+    report.newgidmap = groups.finish();
+    report.newuidmap = users.finish();
+    return report.newuidmap.works() && report.newgidmap.works();
 }
 
 } // namespace
@@ -402,72 +467,67 @@ std::string find_program(std::string_view name) {
 }
 
 void run_trials(Report& report, const std::filesystem::path& scratch) {
-    report.user_namespace = try_unshare(CLONE_NEWUSER, "unshare(CLONE_NEWUSER)");
-    report.user_mount_namespace =
-        try_unshare(CLONE_NEWUSER | CLONE_NEWNS, "unshare(CLONE_NEWUSER|CLONE_NEWNS)");
-    report.user_pid_namespace =
-        try_unshare(CLONE_NEWUSER | CLONE_NEWPID, "unshare(CLONE_NEWUSER|CLONE_NEWPID)");
-    report.mount_namespace = try_unshare(CLONE_NEWNS, "unshare(CLONE_NEWNS)");
-    try_filters(report);
-    const long landlock = ::syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION);
-    report.landlock = landlock > 0 ? static_cast<int>(landlock) : 0;
-    report.single_map = try_single_map(report);
-    prepare_scratch(scratch);
-    report.user_xattr = try_user_attribute(scratch);
+    const Shared<Lone> lone;
+    if (!lone) {
+        return;
+    }
+    const SingleMap single_map(report);
     const int namespaces = CLONE_NEWUSER | CLONE_NEWNS;
+    // Most of a child's time passes in the kernel, which takes its namespaces down: so all are started first.
+    Child pid([&] {
+        note(lone->user_pid, ::unshare(CLONE_NEWUSER | CLONE_NEWPID));
+        return 0;
+    });
+    Child filter([&] { return filters(*lone); });
+    Child single([&] { return single_map.try_it(lone->single); });
+    Entering user(report, scratch / "user", namespaces);
+    Entering own(report, scratch / "own", CLONE_NEWNS);
+    report.user_xattr = try_user_attribute(scratch / "user"); // before a trial changes the file's owner
 
-    if (report.uid == 0 && report.user_mount_namespace.works()) {
-        bool mapped = false;
-        const std::string uids = map_text(identity_ranges(report.uid_map));
-        const std::string gids = map_text(identity_ranges(report.gid_map));
-        enter(report, scratch, namespaces, [&](pid_t pid) {
-            report.identity_uid_map = write_map(pid, "uid_map", uids);
-            report.identity_gid_map = write_map(pid, "gid_map", gids);
-            mapped = report.identity_uid_map.works() && report.identity_gid_map.works();
-            return mapped;
-        });
-        report.entry = mapped ? Entry::identity : Entry::none;
-    }
-    if (report.uid == 0 && report.mount_namespace.works()) {
+    report.user_mount_namespace = user.entered("unshare(CLONE_NEWUSER|CLONE_NEWNS)");
+    report.mount_namespace = own.entered("unshare(CLONE_NEWNS)");
+    const bool as_root = report.uid == 0;
+    if (as_root && report.mount_namespace.works()) {
         // buildah makes no user namespace of its own when it has SYS_ADMIN, so this is what counts.
+        own.go();
         report.entry = Entry::own;
-        enter(report, scratch, CLONE_NEWNS, [](pid_t) { return true; });
     }
-    if (report.uid != 0 && report.user_mount_namespace.works()) {
-        const std::string newuidmap = find_program("newuidmap");
-        const std::string newgidmap = find_program("newgidmap");
-        const bool possible = !newuidmap.empty() && !newgidmap.empty() && !report.subordinate_uids.empty() &&
-                              !report.subordinate_gids.empty();
-        if (possible) {
-            bool mapped = false;
-            enter(report, scratch, namespaces, [&](pid_t pid) {
-                report.newgidmap =
-                    run_newidmap(newgidmap, pid, newidmap_ranges(report.gid, report.subordinate_gids));
-                report.newuidmap =
-                    run_newidmap(newuidmap, pid, newidmap_ranges(report.uid, report.subordinate_uids));
-                mapped = report.newuidmap.works() && report.newgidmap.works();
-                return mapped;
-            });
-            report.entry = mapped ? Entry::newidmap : Entry::none;
-        } else {
-            report.newuidmap =
-                untried(newuidmap.empty() ? "no newuidmap on PATH" : "no subordinate user ids");
-            report.newgidmap =
-                untried(newgidmap.empty() ? "no newgidmap on PATH" : "no subordinate group ids");
+    if (report.user_mount_namespace.works()) {
+        const bool mapped = as_root ? map_identity(report, user.pid()) : map_subordinate(report, user.pid());
+        if (mapped && report.entry == Entry::none) {
+            user.go();
+            report.entry = as_root ? Entry::identity : Entry::newidmap;
         }
     }
-    if (report.entry == Entry::none && report.single_map.works() && report.user_mount_namespace.works()) {
-        report.entry = Entry::single;
-        enter(report, scratch, namespaces, [&](pid_t pid) {
-            return write_map(pid, "setgroups", "deny").works() &&
-                   write_map(pid, "gid_map", std::format("0 {} 1\n", report.gid)).works() &&
-                   write_map(pid, "uid_map", std::format("0 {} 1\n", report.uid)).works();
-        });
-    }
+
+    const long landlock = ::syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION);
+    report.landlock = landlock > 0 ? static_cast<int>(landlock) : 0;
     const Fd fuse(::open("/dev/fuse", O_RDWR | O_CLOEXEC));
     Slot slot;
     note(slot, fuse.get());
     report.fuse_device = trial(slot, "open /dev/fuse");
+
+    pid.finish();
+    filter.finish();
+    single.finish();
+    report.user_namespace = trial(lone->user, "unshare(CLONE_NEWUSER)");
+    report.user_pid_namespace = trial(lone->user_pid, "unshare(CLONE_NEWUSER|CLONE_NEWPID)");
+    report.seccomp_filter = trial(lone->filter, "seccomp(SECCOMP_SET_MODE_FILTER)");
+    report.seccomp_listener = trial(lone->listener, "seccomp(SECCOMP_FILTER_FLAG_NEW_LISTENER)");
+    report.single_map = trial(lone->single, "single-id map");
+    if (report.entry == Entry::own) {
+        own.finish(report);
+    } else if (report.entry != Entry::none) {
+        user.finish(report);
+    } else if (report.single_map.works() && report.user_mount_namespace.works()) {
+        // A map that was begun above cannot be written again.
+        Entering again(report, scratch / "single", namespaces);
+        if (again.entered("").works() && single_map.write(again.pid())) {
+            again.go();
+            report.entry = Entry::single;
+            again.finish(report);
+        }
+    }
 }
 
 } // namespace slipway::pod

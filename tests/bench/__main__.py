@@ -1,4 +1,4 @@
-"""python3 -m bench ROUNDS start|overhead|throughput|resolve...|build: prints a markdown table.
+"""python3 -m bench ROUNDS start|doctor|overhead|throughput|resolve...|build: prints a markdown table.
 
 Every comparison alternates its two sides within one run and compares medians, because a machine's speed
 drifts more between runs than the differences looked for here.
@@ -21,6 +21,7 @@ from bench.resolve import resolve
 
 BINARY = "/usr/bin/slipway"
 GIGABYTE = 10**9
+CANNOT_BUILD = 14  # doctor's exit status where the pod allows no build: it has tried as much
 LINE = "the quick brown fox jumps over the lazy dog and nobody ever asks the dog what it thinks"
 
 
@@ -28,15 +29,15 @@ class Row(tuple):
     """subject, measured, compared with, ratio, goal"""
 
 
-def wall(argv, **more):
-    """(seconds, peak resident KiB) of a command that must succeed; its output is drained, not kept."""
+def wall(argv, statuses=(0,), **more):
+    """(seconds, peak resident KiB) of a command that must end with one of `statuses`; its output is drained, not kept."""
     started = time.monotonic()
     process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, **more)
     while os.read(process.stdout.fileno(), 1 << 20):
         pass
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != 0:
+    if process.returncode not in statuses:
         raise SystemExit(f"{argv} ended with {process.returncode}")
     return time.monotonic() - started, usage.ru_maxrss
 
@@ -60,6 +61,25 @@ def start(rounds, work):
                f"{mine / other:.1f}", "milliseconds"))
     yield Row(("resident memory (`version`)", f"{memory / 1024:.1f} MiB", "", "", ""))
     yield Row(("binary, stripped", f"{size / 1e6:.1f} MB", "", "", ""))
+
+
+def doctor(rounds, work):
+    """What a build begins with: every trial of the pod, under the identities of recipes A, B and C."""
+    some = "--bounding-set=-all,+setuid,+setgid,+sys_chroot"
+    users = {"root with few capabilities (A)": [f"{some},+setfcap,+chown,+dac_override,+fowner"],
+             "user 1000 with some to gain (B)": [some, "--reuid=1000", "--regid=1000", "--clear-groups"],
+             "any user with none (C)": ["--bounding-set=-all", "--reuid=12345", "--regid=0", "--clear-groups",
+                                        "--no-new-privs"]}
+    for who, options in users.items():
+        # Each has its own: a user could not enter another's.
+        with tempfile.TemporaryDirectory(dir=work) as scratch:
+            os.chmod(work, 0o755)
+            os.chmod(scratch, 0o777)
+            asked = ["setpriv", "--inh-caps=-all", *options]
+            mine, other = alternate(rounds * 4, lambda: wall([*asked, BINARY, "doctor", f"--work={scratch}"],
+                                                             statuses=(0, CANNOT_BUILD))[0],
+                                    lambda: wall([*asked, "/bin/true"])[0])
+        yield Row((f"`doctor`, {who}", f"{mine * 1000:.0f} ms", f"`/bin/true` {other * 1000:.1f} ms", "", "< 200 ms"))
 
 
 def resolved(work, name, dockerfile, files=()):
@@ -141,7 +161,7 @@ def main():
     print("|---|---:|---:|---:|---|")
     for subject in subjects:
         with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR"), ignore_cleanup_errors=True) as work:
-            for row in {"start": start, "overhead": overhead, "throughput": throughput,
+            for row in {"start": start, "doctor": doctor, "overhead": overhead, "throughput": throughput,
                         "resolve": resolve}[subject](rounds, Path(work)):
                 print("| " + " | ".join(row) + " |", flush=True)
 
