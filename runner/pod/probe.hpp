@@ -54,6 +54,7 @@ enum class Capability : unsigned {
     setuid = 7,
     sys_chroot = 18,
     sys_admin = 21,
+    mknod = 27,
     setfcap = 31,
 };
 

@@ -204,6 +204,13 @@ Result<Recipe> choose(const Report& report, std::string_view recipe_wish, std::s
                 {"privilegedpod",
                  "this container has SYS_ADMIN on the node itself: a RUN could take over the node",
                  "drop SYS_ADMIN and add SETFCAP (recipe A), or set hostUsers: false in the pod's spec"});
+            if (!report.capabilities.has(Capability::mknod)) {
+                recipe.warnings.push_back(
+                    {"nodevices",
+                     "base images that hold device nodes cannot be unpacked: the capability MKNOD is missing",
+                     "add MKNOD to the step's capabilities, or set hostUsers: false, where nobody asks for "
+                     "it"});
+            }
         }
     }
     if (recipe.name == "C") {

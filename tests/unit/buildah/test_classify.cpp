@@ -38,6 +38,24 @@ TEST_CASE("a RUN's exit code is the author's affair and comes through") {
     CHECK(classify("Error: building at STEP \"RUN nosuch\": exit status 127").hint.contains("not found"));
 }
 
+TEST_CASE("a helper that did not start is not the command's failure") {
+    const Error error =
+        classify("Error: building at STEP \"RUN make\": exit status 1", Verb::build,
+                 {"sealing memfd copy: Device or resource busy", "subprocess exited with status 1"});
+    CHECK(error.klass == ErrorClass::internal);
+    CHECK(error.transient);
+}
+
+TEST_CASE("a runtime that did not start is not the command's failure") {
+    const Error error =
+        classify("Error: building at STEP \"RUN make\": while running runtime: exit status 1", Verb::build,
+                 {"error running container: from /usr/bin/crun creating container for [/bin/sh -c make]: "
+                  "create keyring `buildah-buildah42`: Operation not permitted",
+                  ": exit status 1"});
+    CHECK(error.code == code::pod_forbids);
+    CHECK(error.hint.contains("keyctl"));
+}
+
 TEST_CASE("a killed RUN is told from a failed one") {
     Ending ending;
     ending.tail = {"Error: building at STEP \"RUN make\": exit status 1"};
@@ -167,6 +185,9 @@ TEST_CASE("texts of buildah 1.39.3 while pulling are understood") {
          ErrorClass::pod, code::pod_forbids},
         {"Error: writing blob: adding layer: unpacking failed (error: exit status 1; output: after fallback "
          "to chroot: operation not permitted)",
+         ErrorClass::pod, code::pod_forbids},
+        {"Error: writing blob: adding layer with blob \"sha256:90\"/\"\"/\"sha256:a7\": unpacking failed "
+         "(error: exit status 1; output: operation not permitted)",
          ErrorClass::pod, code::pod_forbids},
         {"Error: unpacking failed (error: exit status 1; output: potentially insufficient UIDs or GIDs "
          "available in user namespace (requested 0:42 for /etc/shadow)",

@@ -56,6 +56,11 @@ TEST_CASE("each kind of pod gets its recipe") {
     report.open_files_limit = 1000;
     report.processes_limit = ~0ULL;
     recipe = choose(report);
+    REQUIRE(recipe->warnings.size() == 2);
+    CHECK(recipe->warnings.back().code == "nodevices");
+    report.capabilities.effective |= 1ULL << 27U;
+    recipe = choose(report);
+    REQUIRE(recipe->warnings.size() == 1);
     CHECK(recipe->warnings.front().code == "privilegedpod");
     CHECK(recipe->ulimits == std::vector<std::string>{"nofile=1000:1000"});
 
