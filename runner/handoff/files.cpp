@@ -72,14 +72,17 @@ class Members {
         return *this;
     }
 
-    Members& texts(const char* name, std::vector<std::string>& into) {
-        return list(name, [&](const Json& item, const std::string& place) {
-            if (!item.is_string()) {
-                wrong(place.c_str(), "a string");
-                return;
-            }
-            into.push_back(item.get<std::string>());
-        });
+    Members& texts(const char* name, std::vector<std::string>& into, bool required = true) {
+        return list(
+            name,
+            [&](const Json& item, const std::string& place) {
+                if (!item.is_string()) {
+                    wrong(place.c_str(), "a string");
+                    return;
+                }
+                into.push_back(item.get<std::string>());
+            },
+            required);
     }
 
     template <class Item> Members& objects(const char* name, std::vector<Item>& into) {
@@ -125,8 +128,8 @@ class Members {
         return &*at;
     }
 
-    template <class Read> Members& list(const char* name, const Read& read) {
-        if (const Json* member = find(name, true)) {
+    template <class Read> Members& list(const char* name, const Read& read, bool required = true) {
+        if (const Json* member = find(name, required)) {
             if (!member->is_array()) {
                 wrong(name, "an array");
                 return *this;
@@ -230,7 +233,8 @@ Status write(const fs::path& state, const Source& value) {
                   {"archive-digest", value.archive_digest},
                   {"author", value.author},
                   {"author-date", value.author_date},
-                  {"tree", value.tree}});
+                  {"tree", value.tree},
+                  {"options", value.options}});
 }
 
 Result<Source> read_source(const fs::path& state) {
@@ -242,7 +246,7 @@ Result<Source> read_source(const fs::path& state) {
     in.number("committer-time", value.committer_time).text("subject", value.subject);
     in.text("archive-digest", value.archive_digest);
     in.text("author", value.author, false).text("author-date", value.author_date, false);
-    in.text("tree", value.tree, false);
+    in.text("tree", value.tree, false).texts("options", value.options, false);
     if (!in.problem().empty()) {
         return unusable("source", in.problem());
     }

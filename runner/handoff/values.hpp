@@ -24,6 +24,8 @@ struct Source {
     std::string author;         ///< "Name <email>"; empty when unknown
     std::string author_date;    ///< as committer_date
     std::string tree;           ///< id of the commit's tree
+    /// What else fetch was told about which part of it to take, as words: "--sparse=docs".
+    std::vector<std::string> options = {};
 
     bool operator==(const Source&) const = default;
 };

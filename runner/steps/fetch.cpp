@@ -11,6 +11,7 @@
 #include "steps/fetch_artifact.hpp"
 #include "steps/fetch_lfs.hpp"
 #include "steps/fetch_target.hpp"
+#include "steps/reproduce.hpp"
 #include "steps/steps.hpp"
 
 #include <format>
@@ -179,7 +180,8 @@ Result<handoff::Source> fetch_repository(const cli::Fetch& params, Step& step) {
                           .archive_digest = {},
                           .author = std::format("{} <{}>", checkout.author_name, checkout.author_email),
                           .author_date = checkout.author_date,
-                          .tree = checkout.tree};
+                          .tree = checkout.tree,
+                          .options = selecting_options(params)};
     TRY(handoff::write(step.state, value));
     step.result("commit", value.commit);
     step.result("short-commit", value.commit.substr(0, 7));

@@ -8,6 +8,7 @@
 #include "source/credentials.hpp"
 #include "source/git.hpp"
 #include "steps/archive_parts.hpp"
+#include "steps/reproduce.hpp"
 
 #include <algorithm>
 #include <array>
@@ -242,6 +243,7 @@ Result<handoff::Source> fetch_archive(const cli::Fetch& params, Step& step) {
     handoff::Source value;
     value.directory = directory.string();
     value.archive_digest = std::move(digest);
+    value.options = selecting_options(params);
     if (origin.kind == Origin::Kind::url) {
         value.url = http::text_without_query(origin.url);
     } else if (origin.kind == Origin::Kind::path) {

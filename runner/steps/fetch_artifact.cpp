@@ -7,6 +7,7 @@
 #include "source/git.hpp"
 #include "steps/access.hpp"
 #include "steps/archive_parts.hpp"
+#include "steps/reproduce.hpp"
 
 #include <algorithm>
 #include <format>
@@ -114,6 +115,7 @@ Result<handoff::Source> fetch_artifact(const cli::Fetch& params, Step& step) {
     handoff::Source value;
     value.directory = params.into.string();
     value.archive_digest = digest;
+    value.options = selecting_options(params);
     value.url = std::string(named == registry::Named::blob ? scheme : manifest_scheme) +
                 reference.with_digest(digest);
     TRY(handoff::write(step.state, value));

@@ -34,12 +34,14 @@ std::string add_source(Words& podman, Words& slipway, const std::optional<handof
     if (source && !source->commit.empty()) {
         slipway.push_back("--url=" + source->url);
         slipway.push_back("--revision=" + source->commit);
+        slipway.insert(slipway.end(), source->options.begin(), source->options.end());
         return {};
     }
     if (source && !source->archive_digest.empty()) {
         const bool remote = source->url.starts_with("http://") || source->url.starts_with("https://");
         slipway.push_back(remote ? "--archive=" + source->url : "--archive=-");
         slipway.push_back("--archive-digest=" + source->archive_digest);
+        slipway.insert(slipway.end(), source->options.begin(), source->options.end());
         if (remote) {
             return {};
         }
@@ -52,6 +54,35 @@ std::string add_source(Words& podman, Words& slipway, const std::optional<handof
 }
 
 } // namespace
+
+std::vector<std::string> selecting_options(const cli::Fetch& params) {
+    const cli::Fetch usual;
+    Words words;
+    if (!params.url.empty()) {
+        // History and tags are part of a context that holds .git.
+        if (params.depth != usual.depth) {
+            words.push_back("--depth=" + std::to_string(params.depth));
+        }
+        if (params.tags) {
+            words.emplace_back("--tags");
+        }
+        for (const std::string& directory : params.sparse) {
+            words.push_back("--sparse=" + directory);
+        }
+        if (!params.submodules) {
+            words.emplace_back("--submodules=false");
+        }
+        for (const std::string& path : params.submodule_paths) {
+            words.push_back("--submodule-path=" + path);
+        }
+        if (!params.lfs) {
+            words.emplace_back("--lfs=false");
+        }
+    } else if (params.strip_components != 0) {
+        words.push_back("--strip-components=" + std::to_string(params.strip_components));
+    }
+    return words;
+}
 
 std::string reproduce_line(const cli::Build& params, const cli::Common& common, const handoff::Plan& plan,
                            const std::optional<handoff::Source>& source,

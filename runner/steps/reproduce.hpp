@@ -5,8 +5,8 @@
 // characters ($'…'). Secrets never stand in it: their files are named ./secret-ID and ./ssh-ID, those of
 // credentials ./auth.json and ./ca.pem, further contexts ./context-NAME, for the reader to put there; a
 // masked value stays ***. A source that cannot be fetched again (standard input, a directory) is read from
-// standard input. Of fetch's options only those that say what to fetch are known here; layer caches are left
-// out.
+// standard input. Of fetch's options those that say what to fetch, and which part of it, are repeated; layer
+// caches are left out.
 #pragma once
 
 #include "handoff/values.hpp"
@@ -14,8 +14,13 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace slipway::steps {
+
+/// Of fetch's options those that say which part of a source to take, where they are not at their defaults:
+/// for handoff::Source, as the step that fails may be another than the one that fetched.
+std::vector<std::string> selecting_options(const cli::Fetch& params);
 
 std::string reproduce_line(const cli::Build& params, const cli::Common& common, const handoff::Plan& plan,
                            const std::optional<handoff::Source>& source,

@@ -6,6 +6,7 @@ What fails by the Dockerfile alone stands in test_build, what fails by limits of
 import subprocess
 import json
 import re
+import shlex
 
 import pytest
 import servers
@@ -34,6 +35,7 @@ def pull_fails(slipway, sources, relay, base):
     (401, "auth", "registryauth", "credentials"),
     (403, "auth", "registryauth", "denied"),
     (404, "build", "cannotpullbaseimage", "exist"),
+    (429, "registry", "cannotpullbaseimage", "limits"),
     (500, "registry", "cannotpullbaseimage", "error"),
     (503, "registry", "cannotpullbaseimage", "error")])
 def test_a_pull_that_is_refused(pull_fails, status, klass, code, word):
@@ -41,6 +43,19 @@ def test_a_pull_that_is_refused(pull_fails, status, klass, code, word):
     assert word in done.error["message"], done.error
     assert done.error["hint"] and done.error["cause"]
     assert done.commands("started") == []
+
+
+def test_a_pull_of_a_list_without_the_platform(slipway, sources, registry, base):
+    """resolve pins no such thing; a plan can name it all the same."""
+    foreign = f"{registry.address}/base/foreign"
+    digest = registry.put_image("base/foreign", "1", *servers.image.layer(), servers.image.CONFIG, ("linux", "riscv64"))
+    slipway("index", f"--image={foreign}:all", f"--from={foreign}@{digest}", PLAIN).succeeded()
+    slipway("resolve", f"--source={sources({'Dockerfile': f'FROM {base}'})}", PLAIN).succeeded()
+    plan = json.loads((slipway.state / "plan.json").read_text())
+    plan["images"][0]["pinned"] = f"{foreign}@{registry.digest('base/foreign', 'all')}"
+    (slipway.state / "plan.json").write_text(json.dumps(plan))
+    done = slipway("build", PLAIN, "--retries=0").failed("build", "cannotpullbaseimage")
+    assert "platform" in done.error["message"] and "--platform" in done.error["hint"], done.error
 
 
 def test_a_pull_whose_layer_is_gone(pull_fails):
@@ -140,6 +155,31 @@ def test_a_commit_is_repeated_by_its_id_and_secrets_by_name_only(slipway, make_r
     assert f"--url={git_server.url}/again.git --revision={repository.head()}" in line
     assert "--volume=./secret-token:/secret-token:ro" in line and "--secret=id=token,src=/secret-token" in line
     assert str(tmp_path) not in line and "hush-hush" not in line and "***" in line
+
+
+def test_a_repetition_takes_the_same_part_of_the_source(slipway, make_repository, git_server, base):
+    failing = f"FROM {base}\nRUN exit 3\n"
+    repository = make_repository("part", {"Dockerfile": failing, "docs/page": "page\n", "other/page": "page\n"})
+    slipway("fetch", f"--url={git_server.url}/part.git", "--sparse=docs", "--sparse-list=a b,c", "--submodules=false",
+            "--lfs=false", "--depth=0", "--tags", "--submodule-path=deps").succeeded()
+    slipway("resolve", PLAIN).succeeded()
+    line = reproduced(slipway("build", PLAIN).failed("build"))
+    assert f"--revision={repository.head()} --depth=0 --tags --sparse=docs '--sparse=a b' --sparse=c --submodules=false " \
+           "--submodule-path=deps --lfs=false" in line
+    words = shlex.split(line)
+    again = words[words.index("run", words.index("--rm")) + 1:]
+    done = slipway("run", *again).failed("build")
+    assert done.error["message"] == "exit code 3: RUN exit 3"
+
+
+def test_a_repetition_drops_as_many_directories_of_the_archive(slipway, base, tmp_path):
+    (tmp_path / "top").mkdir()
+    (tmp_path / "top" / "Dockerfile").write_text(f"FROM {base}\nRUN exit 3\n")
+    subprocess.run(["tar", "-C", tmp_path, "-cf", tmp_path / "source.tar", "top"], check=True)
+    slipway("fetch", f"--archive={tmp_path / 'source.tar'}", "--strip-components=1").succeeded()
+    slipway("resolve", PLAIN).succeeded()
+    line = reproduced(slipway("build", PLAIN).failed("build"))
+    assert line.startswith("cat ./archive | ") and " --strip-components=1 " in line
 
 
 def test_a_repetition_has_the_inputs_of_the_build(built, tmp_path):

@@ -70,7 +70,8 @@ TEST_CASE("every value comes back as it was written") {
                                  .archive_digest = "sha256:abc",
                                  .author = "Ä <a@example.org>",
                                  .author_date = "2026-11-21T07:45:03Z",
-                                 .tree = "beef"};
+                                 .tree = "beef",
+                                 .options = {"--sparse=docs", "--lfs=false"}};
     REQUIRE(handoff::write(state.path, source));
     CHECK(handoff::read_source(state.path) == source);
     REQUIRE(handoff::write(state.path, plan()));
