@@ -2,7 +2,7 @@
 
 #include "base/encoding.hpp"
 #include "base/file.hpp"
-#include "steps/pair_file.hpp"
+#include "cli/pair_file.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -212,9 +212,9 @@ Result<buildah::Build> build_options(Workshop& shop, const handoff::Plan& plan, 
         }
     }
     options.target = plan.target;
-    TRY_ASSIGN(const auto labels, pairs_over_file(params.labels_file, params.labels));
+    TRY_ASSIGN(const auto labels, cli::pairs_over_file(params.labels_file, params.labels));
     options.labels = {labels.begin(), labels.end()};
-    TRY_ASSIGN(const auto annotations, pairs_over_file(params.annotations_file, params.annotations));
+    TRY_ASSIGN(const auto annotations, cli::pairs_over_file(params.annotations_file, params.annotations));
     options.annotations = {annotations.begin(), annotations.end()};
     Secrets secrets(shop);
     for (const std::string& secret : params.secrets) {

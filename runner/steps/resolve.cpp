@@ -1,12 +1,12 @@
 #include "registry/resolve.hpp"
 
 #include "base/file.hpp"
+#include "cli/pair_file.hpp"
 #include "dockerfile/parse.hpp"
 #include "dockerfile/plan.hpp"
 #include "handoff/files.hpp"
 #include "registry/reference.hpp"
 #include "steps/access.hpp"
-#include "steps/pair_file.hpp"
 #include "steps/resolve_parts.hpp"
 #include "steps/resolve_report.hpp"
 #include "steps/steps.hpp"
@@ -180,7 +180,7 @@ Result<handoff::Plan> resolve(const cli::Resolve& params, const handoff::Source&
     TRY_ASSIGN(const FoundDockerfile found, find_dockerfile(tree, params.dockerfile, warnings));
     TRY_ASSIGN(const dockerfile::Dockerfile file, dockerfile::parse(found.content, found.path));
 
-    TRY_ASSIGN(auto args, pairs_over_file(params.build_args_file, params.build_args));
+    TRY_ASSIGN(auto args, cli::pairs_over_file(params.build_args_file, params.build_args));
     TRY_ASSIGN(const NamedContexts named, named_contexts(params, tree));
     std::set<std::string, std::less<>> directories;
     for (const auto& [name, directory] : named.directories) {
