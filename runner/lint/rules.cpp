@@ -55,6 +55,7 @@ constexpr std::array table{
     Rule{"LostFile", slipway, warning, false, "RUN does not write files that the builder mounts over."},
     Rule{"RecursiveChown", slipway, note, false,
          "Owners are set while copying, not by a second copy of every file."},
+    Rule{"ShellIgnored", slipway, warning, false, "CMD and ENTRYPOINT name the shell they want themselves."},
     Rule{"StageNameTypo", slipway, warning, false,
          "An image is not named like a stage but for one character."},
     Rule{"UnprivilegedContainerEngine", slipway, warning, false, "RUN starts no containers."},

@@ -6,6 +6,7 @@
 #include <array>
 #include <format>
 #include <map>
+#include <ranges>
 #include <unordered_map>
 
 namespace slipway::lint {
@@ -107,22 +108,53 @@ void check_repeated(Pass& pass, const StageView& stage) {
     }
 }
 
+/// Whether /bin/sh -c would do the same with a command as the SHELL it was written for, as far as can be
+/// seen.
+bool same_in_sh(const std::vector<std::string>& shell, std::string_view command) {
+    static constexpr std::array<std::string_view, 7> bourne{"sh",  "bash", "dash",   "ash",
+                                                            "ksh", "zsh",  "busybox"};
+    static constexpr std::array<std::string_view, 5> bashisms{"[[", "<(", ">(", "<<<", "source "};
+    const std::string_view program = shell.empty() ? std::string_view() : std::string_view(shell.front());
+    if (std::ranges::find(bourne, program.substr(program.rfind('/') + 1)) == bourne.end()) {
+        return false;
+    }
+    const bool login = std::ranges::any_of(shell | std::views::drop(1), [](std::string_view word) {
+        return word == "--login" || (word.starts_with('-') && !word.starts_with("--") && word.contains('l'));
+    });
+    std::size_t pipe = command.find('|');
+    while (pipe != std::string_view::npos && command.substr(pipe).starts_with("||")) {
+        pipe = command.find('|', pipe + 2);
+    }
+    const bool pipefail =
+        pipe != std::string_view::npos && std::ranges::find(shell, "pipefail") != shell.end();
+    return !login && !pipefail &&
+           std::ranges::none_of(bashisms, [&](std::string_view text) { return command.contains(text); });
+}
+
 void check_shell_forms(Pass& pass) {
-    std::vector<bool> has_shell(pass.stages.size(), false);
+    std::vector<const Instruction*> shells(pass.stages.size(), nullptr); // the SHELL in force
     for (std::size_t i = 0; i < pass.stages.size(); ++i) {
         const StageView& stage = pass.stages[i];
-        has_shell[i] = stage.base >= 0 && has_shell[static_cast<std::size_t>(stage.base)];
+        const Instruction*& shell = shells[i];
+        shell = stage.base >= 0 ? shells[static_cast<std::size_t>(stage.base)] : nullptr;
         for (const Instruction* instruction : stage.body) {
             const std::string& keyword = instruction->keyword;
             if (keyword == "SHELL") {
-                has_shell[i] = true;
-            } else if ((keyword == "CMD" || keyword == "ENTRYPOINT") && !instruction->json &&
-                       !instruction->arguments.empty() && !has_shell[i]) {
+                shell = instruction;
+            } else if ((keyword != "CMD" && keyword != "ENTRYPOINT") || instruction->json ||
+                       instruction->arguments.empty()) {
+                continue;
+            } else if (shell == nullptr) {
                 pass.find("JSONArgsRecommended", *instruction, {},
                           std::format("{} runs in a shell, which keeps signals from the program", keyword),
                           std::format("write {} [\"program\", \"argument\"], or set SHELL if the shell is "
                                       "wanted",
                                       keyword));
+            } else if (!same_in_sh(shell->arguments, instruction->arguments.front())) {
+                // Tried with buildah 1.39, also with the SHELL of a base image.
+                pass.find("ShellIgnored", *instruction, {},
+                          std::format("buildah gives {} to /bin/sh, whatever SHELL says", keyword),
+                          std::format("write the shell out: {} [\"/bin/bash\", \"-c\", \"…\"]", keyword));
             }
         }
     }

@@ -69,7 +69,21 @@ TEST_CASE("JSONArgsRecommended") {
     CHECK(rules("FROM scratch\nENTRYPOINT run it\nCMD it\n") ==
           "JSONArgsRecommended@2:1+10 JSONArgsRecommended@3:1+3");
     CHECK(rules("FROM scratch\nENTRYPOINT [\"a\"]\nCMD [\"b\"]\nHEALTHCHECK CMD c\n") == "");
-    CHECK(rules("FROM scratch AS a\nSHELL [\"/bin/bash\", \"-c\"]\nFROM a\nCMD b\n") == "");
+    CHECK(rules("FROM scratch AS a\nSHELL [\"/bin/sh\", \"-c\"]\nFROM a\nCMD b\n") == "");
+}
+
+TEST_CASE("ShellIgnored") {
+    CHECK(rules("FROM scratch AS a\nSHELL [\"/bin/bash\", \"-lc\"]\nCMD b\nFROM a\nENTRYPOINT c\n") ==
+          "ShellIgnored@3:1+3 ShellIgnored@5:1+10");
+    CHECK(rules("FROM scratch\nSHELL [\"pwsh\", \"-Command\"]\nCMD b\n") == "ShellIgnored@3:1+3");
+    CHECK(rules("FROM scratch\nSHELL [\"/bin/bash\", \"-c\"]\nCMD [[ -e a ]] && b\n") ==
+          "ShellIgnored@3:1+3");
+    CHECK(rules("FROM scratch\nSHELL [\"bash\", \"-o\", \"pipefail\", \"-c\"]\nCMD a | b\n") ==
+          "ShellIgnored@3:1+3");
+    CHECK(rules("FROM scratch\nSHELL [\"bash\", \"-o\", \"pipefail\", \"-c\"]\nCMD exec a ${B} || b\n") ==
+          "");
+    CHECK(rules("FROM scratch\nSHELL [\"bash\", \"-lc\"]\nCMD [\"b\"]\nHEALTHCHECK CMD c\nRUN d\n") == "");
+    CHECK(rules("FROM scratch\nSHELL [\"bash\", \"-lc\"]\nSHELL [\"/bin/sh\", \"-c\"]\nCMD b\n") == "");
 }
 
 TEST_CASE("LegacyKeyValueFormat") {
