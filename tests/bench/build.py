@@ -129,13 +129,13 @@ def drivers():
 
 def build(rounds, work):
     """Lines of a table, and below it where slipway's own time goes."""
-    yield "| storage | cache | wall, slipway / by hand | ratio | processor time | ratio | largest process | disk |"
-    yield "|---|---|---:|---:|---:|---:|---:|---:|"
+    yield "| storage | cache | wall, slipway / by hand | ratio | processor | ratio | largest process | ratio | disk | ratio |"
+    yield "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|"
     own = []
     for driver in drivers():
         for cached in (False, True):
             if cached and cache_options() is None:
-                yield f"| {driver} | warm | not in this version | | | | | |"
+                yield f"| {driver} | warm | not in this version | | | | | | | |"
                 continue
             directory = Path(work) / f"{driver}-{'warm' if cached else 'cold'}"
             directory.mkdir()
@@ -151,7 +151,7 @@ def build(rounds, work):
             shutil.rmtree(directory, ignore_errors=True)
             yield (f"| {driver} | {'warm' if cached else 'cold'} | {cell(pairs, 'wall', 1, 's')} | {ratio(pairs, 'wall')} | "
                    f"{cell(pairs, 'cpu', 1, 's')} | {ratio(pairs, 'cpu')} | {cell(pairs, 'memory', 1e6, 'MB')} | "
-                   f"{cell(pairs, 'disk', 1e6, 'MB')} |")
+                   f"{ratio(pairs, 'memory')} | {cell(pairs, 'disk', 1e6, 'MB')} | {ratio(pairs, 'disk')} |")
             parts = [mine.spans() for mine, _ in pairs]
             names = {re.sub(" .*", "", name.removeprefix("buildah ")): name for name in parts[0]}
             text = ", ".join(f"{short} {statistics.median(part.get(name, (0, 0))[0] for part in parts):.2f} s"
