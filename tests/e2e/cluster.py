@@ -24,9 +24,17 @@ RESTRICTED = ["--user", "12345:0", "--cap-drop", "ALL", "--security-opt", "no-ne
 # Recipe A: root, no SYS_ADMIN.
 RECIPE_A = ["--user", "0:0", "--cap-drop", "ALL",
             "--cap-add", "SETUID,SETGID,SETFCAP,CHOWN,DAC_OVERRIDE,FOWNER,SYS_CHROOT"]
+
+
+def without_ambient(program):
+    """podman gives users other than root what is added as ambient capabilities, too; Kubernetes gives them none."""
+    return ["--entrypoint", json.dumps(["setpriv", "--ambient-caps=-all", "--inh-caps=-all", program])]
+
+
 # Recipe B: an ordinary user; newuidmap needs the first two in the bounding set, and podman's seccomp profile lets
 # chroot(2) pass only where the third is granted.
-RECIPE_B = ["--user", "1000", "--cap-drop", "ALL", "--cap-add", "SETUID,SETGID,SYS_CHROOT"]
+RECIPE_B = ["--user", "1000", "--cap-drop", "ALL", "--cap-add", "SETUID,SETGID,SYS_CHROOT",
+            *without_ambient("/usr/bin/slipway")]
 
 # Recipe C: what restricted Pod Security admits, with a user that has no name.
 RECIPE_C = ["--user", "1000650000:0", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"]

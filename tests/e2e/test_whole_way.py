@@ -7,7 +7,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from cluster import BASE, RECIPE_A, RECIPE_B, RESTRICTED, RUNTIME, Cluster, check_frames, podman, run
+from cluster import BASE, RECIPE_A, RECIPE_B, RESTRICTED, RUNTIME, Cluster, check_frames, podman, run, without_ambient
 
 DOCKERFILE = """\
 ARG BASE
@@ -195,9 +195,10 @@ class TheImage(unittest.TestCase):
                                     "find / -xdev -type f -perm /6000 2>/dev/null; true"), "")
 
     def test_map_programs_get_by_with_file_capabilities(self):
-        settings = [*RECIPE_B, "--env", "HOME=/tmp", "--entrypoint", "buildah", "--network", "none"]
-        said = run(RUNTIME, "unshare", "cat", "/proc/self/uid_map", options=settings).stdout.split()
-        self.assertEqual(said, b"0 1000 1 1 1 999 1000 1001 64535".split())
+        settings = [*RECIPE_B, "--env", "HOME=/tmp", *without_ambient("sh"), "--network", "none"]
+        script = "grep -E '^Cap(Eff|Amb)' /proc/self/status; exec buildah unshare cat /proc/self/uid_map"
+        said = run(RUNTIME, "-c", script, options=settings).stdout.split()
+        self.assertEqual(said, f"CapEff: {0:016} CapAmb: {0:016} 0 1000 1 1 1 999 1000 1001 64535".encode().split())
 
     def test_file_capabilities_are_in_the_exported_layers(self):
         """What a registry or an archive carries is these tar files; an attribute missing there is lost."""
