@@ -2,7 +2,8 @@
 
 One row for every text buildah prints when something is missing (the table in runner/pod/prerequisite.cpp). `named` is
 where doctor's report has the id: `missing` (nothing can be built), `limits` (this storage or isolation cannot be had),
-the name of a recipe that cannot be used (C takes its place), or `warnings` of the chosen one (it may still work).
+the name of a recipe that cannot be used (C takes its place), `warnings` of the chosen one (it may still work), or
+`builds`, where nothing is missing: settings that look as if they were in the way and are not.
 """
 
 import dataclasses
@@ -23,6 +24,7 @@ class Row:
     named: str = "missing"
     code: str = "podforbids"  # of the build's error; empty = it builds
     storage: str = "auto"
+    isolation: str = "chroot"
     case: str = "settings"
     more: tuple = ()
     work: tuple = VOLUME
@@ -34,6 +36,8 @@ def _without(pod, *capabilities):
 
 
 A, B, C, G = (pods.PODS[name] for name in ("A", "B", "C", "G"))
+# readOnlyRootFilesystem: true. podman would mount a tmpfs on /tmp, Kubernetes does not.
+READ_ONLY = ("--read-only", "--read-only-tmpfs=false")
 
 ROWS = (
     Row("unshare(CLONE_NEWUSER): Operation not permitted", "unshare", B, blocked=("unshare",)),
@@ -65,6 +69,20 @@ ROWS = (
     Row("fuse: device not found", "fuse", A, named="limits", storage="fuse-overlayfs"),
     Row("no space left on device", "littlespace", A, named="warnings", code="outofdisk", case="sparse-file",
         work=("--tmpfs", "/slipway/work:size=24m,mode=0775")),
+    *(Row(f"a read-only root file system, {pod.name}", "read-only-root", pod, named="builds", code="", profile=profile,
+          case="useradd-user", more=READ_ONLY)
+      for pod, profile in ((A, "podman"), (pods.PODS["A-userns"], "podman"), (B, "podman"), (pods.PODS["B-userns"], "podman"),
+                           (G, "podman"), (G, "containerd"), (G, "crio"), (C, "slipway"))),
+    # procMount: Unmasked, which Kubernetes gives with hostUsers: false alone.
+    *(Row(f"OCI isolation where /proc is not masked, {pod.name}, {storage}", "oci", pod, named="builds", code="",
+          profile=profile, case="mounts", storage=storage, isolation="oci", more=("--security-opt", "unmask=ALL"))
+      for pod, profile in ((pods.PODS["A-userns"], "podman"), (pods.PODS["B-userns"], "podman"), (G, "podman"), (C, "slipway"))
+      for storage in ("overlay", "vfs")),
+    # Whether the base has any, the build alone finds out.
+    Row("unpacking failed (…: operation not permitted), of device nodes", "nodevices", _without(pods.PODS["G-node"], "MKNOD"),
+        named="warnings", case="useradd-user"),
+    Row("apt, which changes its user, where one id is all there is", "apt", C, named="builds", code="", profile="slipway",
+        case="apt-install"),
 )
 
 
@@ -73,6 +91,8 @@ def judge(row, report):
     doctor, build = report["doctor"], report["builds"][row.case]
     if row.named == "warnings":
         named = [entry["code"] for entry in doctor.get("recipe", {}).get("warnings", [])]
+    elif row.named == "builds":
+        named = [row.id] if not doctor.get("missing") else [entry["id"] for entry in doctor["missing"]]
     elif row.named in ("A", "B"):
         named = [entry["id"] for recipe in doctor.get("recipes", []) if recipe["name"] == row.named
                  for entry in recipe["missing"]]
@@ -85,8 +105,10 @@ def judge(row, report):
         wrong.append(f"doctor says can_build {doctor.get('can_build')}")
     error = build.get("error", {"code": "", "message": ""})
     if error["code"] != row.code:
-        wrong.append(f"build ends with {error['code'] or 'success'}: {error['message']}")
-    if row.code == "podforbids":
+        wrong.append(f"build ends with {error['code'] or 'success'}: {error['message']} | {build.get('log', '')[-600:]}")
+    if "wrong" in build:
+        wrong.append(f"the image is not right: {build['wrong']}")
+    if row.code == "podforbids" and row.named in ("missing", "limits"):
         sentences = [entry["sentence"] for entry in doctor.get(row.named, []) if entry["id"] == row.id]
         if not any(sentence in error["message"] for sentence in sentences):
             wrong.append(f"build does not name it: {error['message']}")

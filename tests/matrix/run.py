@@ -1,12 +1,19 @@
 """Builds the corpus with the shipped image under every pod setting, seccomp profile, storage and isolation.
 
-    run.py [--pairwise | --full] [--cell REGEX] [--case NAME] [--jobs N] [--write]
+    run.py [--pairwise | --full] [--cell REGEX] [--case NAME] [--jobs N] [--write] [--journal FILE]
 
 A cell is POD/PROFILE/STORAGE/ISOLATION. Each runs `slipway doctor --json`, then `slipway build` of some Dockerfiles of
 the corpus, whose images are examined; what comes out is compared with expected.json. --pairwise (default) takes as few
 cells as have every pair of settings and spreads the corpus over them; --full takes all cells, and the whole corpus in
-every pod setting that builds. --cell (a regular expression) and --case (a text) narrow to names in which they are found.
---write puts what was found into expected.json and the table of docs/pods.md.
+every pod setting that builds. Isolation decides itself at the first RUN, so OCI cells build two Dockerfiles that stand
+for all. --cell (a regular expression) and --case (a text) narrow to names in which they are found.
+
+--write puts what was found into expected.json and the table of docs/pods.md. Only refusals and right images are written:
+a build that failed is no verdict, and neither is one that no longer builds; remove its line first if it shall be so.
+--journal FILE keeps each cell's result as it comes, and does not run again what stands in it: an interrupted run goes on.
+
+How long: a container each (1 s), 4 s a Dockerfile, on each of two cores: pairwise 4 min; --full, which says its own
+estimate first, some 25 min.
 
 Needs podman, the runtime and test images, and Go with its module proxy for two of the profiles: without those the
 cells are skipped, counted and named. Prints `N passed, N failed, N skipped` last.
@@ -37,9 +44,12 @@ import table  # noqa: E402
 from cluster import BASE, RESTRICTED, RUNTIME, TEST, Cluster, podman, run  # noqa: E402
 
 BASES = {"busybox": "1.37", "tools": "1", "toolbox": "1", "onbuild": "1", "layered": "1"}
+# An isolation that does not work fails at the first RUN, whatever is in it: mounts, and users and owners.
+OCI_CASES = ["mounts", "useradd-user"]
 CELL_SECONDS = 1500
 BUILD_SECONDS = 300
 LIFETIME = 6 * 3600  # of what is started here, should nobody stop it
+CELL_COSTS, CASE_COSTS = 1.0, 4.0  # seconds of one core, for the estimate
 
 # $1 the cell, $2 the storage, $3 and on: cases. A recorded start of buildah tells a refusal from a failure.
 SCRIPT = r"""
@@ -87,6 +97,20 @@ def pairwise(cells):
         chosen.append(best)
         wanted -= pairs(best)
     return chosen
+
+
+class Journal:
+    """Cells that came out well, a line of JSON each as they come, so that an interrupted run can go on."""
+
+    def __init__(self, path):
+        self.path, self.known = path, {}
+        if path is not None and path.exists():
+            self.known = {entry["cell"]: entry for entry in map(json.loads, path.read_text().splitlines())}
+
+    def add(self, cell, result, right):
+        if self.path is not None:
+            with self.path.open("a") as lines:
+                lines.write(json.dumps({"cell": str(cell), "result": result, "right": right}) + "\n")
 
 
 class Matrix:
@@ -198,8 +222,8 @@ class Matrix:
     def run_row(self, number, row):
         profile = self.profiles.without(*row.blocked, errno=row.errno) if row.blocked \
             else self.profiles.options(row.profile, row.pod.capabilities)
-        return self.build(f"row{number}", row.pod, profile, row.storage, [row.case], more=[*row.work, *row.more],
-                          inside=row.inside)
+        return self.build(f"row{number}", row.pod, profile, row.storage, [row.case], row.isolation,
+                          more=[*row.work, *row.more], inside=row.inside)
 
 
 def identify(doctor, error):
@@ -226,6 +250,8 @@ def outcome(report):
         code = error["code"]
         if code == "podforbids":
             code += ":" + identify(doctor, error)
+            if code.endswith(":unnamed"):
+                wrong.append(f"{case}: doctor does not name what was refused: {error['message']}")
             if build["started"] or build["pulling"]:
                 wrong.append(f"{case}: refused only after buildah was started")
         else:
@@ -237,10 +263,11 @@ def outcome(report):
 
 
 def spread(cells, expected, everything):
-    """Which cases each cell builds: cells that refuse get one, the others share the corpus."""
+    """Which cases each cell builds: cells that refuse get one, OCI cells their two, the others share the corpus."""
     names = corpus.names()
-    building = [cell for cell in cells if expected.get(str(cell), "builds") == "builds"]
-    given = {cell: [names[0]] for cell in cells}
+    chroot = [cell for cell in cells if cell.isolation == "chroot"]
+    building = [cell for cell in chroot if expected.get(str(cell), "builds") == "builds"]
+    given = {cell: [names[0]] for cell in chroot} | {cell: OCI_CASES for cell in cells if cell.isolation == "oci"}
     seen = set()
     each = -(-len(names) // max(1, len(building)))
     around = itertools.cycle(names)
@@ -257,15 +284,17 @@ def main():
     parser.add_argument("--pairwise", action="store_true", help="default")
     parser.add_argument("--full", action="store_true")
     parser.add_argument("--cell", default="")
-    parser.add_argument("--rows", action="store_true", help="only the rows of missing prerequisites")
+    parser.add_argument("--rows", nargs="?", const="", metavar="REGEX",
+                        help="only the rows of missing prerequisites, or those whose text it finds")
     parser.add_argument("--case", default="")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--write", action="store_true")
+    parser.add_argument("--journal", type=Path)
     parser.add_argument("--times", action="store_true", help="say how long each build took")
     options = parser.parse_args()
     known = table.read()
     expected = known["cells"]
-    cells = [] if options.rows else [cell for cell in every_cell() if re.search(options.cell, str(cell))]
+    cells = [] if options.rows is not None else [cell for cell in every_cell() if re.search(options.cell, str(cell))]
     failed, skipped, found, built, passed = [], {}, {}, {}, 0
     started = time.monotonic()
     # So that what was started is stopped.
@@ -287,7 +316,17 @@ def main():
         if options.case:
             given = {cell: [name for name in corpus.names() if options.case in name] for cell in cells}
 
-        listed = [] if options.cell or options.case else list(enumerate(rows.ROWS))
+        journal = Journal(options.journal)
+        for cell in [cell for cell in cells if str(cell) in journal.known]:
+            found[str(cell)] = journal.known[str(cell)]["result"]
+            built.setdefault(cell.pod, set()).update(journal.known[str(cell)]["right"])
+        cells = [cell for cell in cells if str(cell) not in journal.known]
+        cells.sort(key=lambda cell: len(given[cell]))  # an interrupted run has told most of them
+        listed = [] if options.cell or options.case else \
+            [(number, row) for number, row in enumerate(rows.ROWS) if re.search(options.rows or "", row.text)]
+        seconds = (CELL_COSTS + CASE_COSTS) * len(listed) + sum(CELL_COSTS + CASE_COSTS * len(given[cell]) for cell in cells)
+        print(f"{len(listed)} rows, {len(cells)} cells, {sum(len(given[cell]) for cell in cells)} builds: about "
+              f"{seconds / 60 / min(options.jobs, os.cpu_count()):.0f} min, if nobody else is working here", flush=True)
         for row in [row for _, row in listed if matrix.profiles.generated(row.profile) and matrix.profiles.missing]:
             skipped.setdefault(matrix.profiles.missing, []).append(f"row '{row.text}'")
         listed = [(number, row) for number, row in listed
@@ -311,7 +350,9 @@ def main():
                 result, wrong, right = "", [str(why)], []
             return cell, result, wrong, right, time.monotonic() - began
 
-        with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        with contextlib.ExitStack() as ending:
+            pool = concurrent.futures.ThreadPoolExecutor(options.jobs)
+            ending.callback(pool.shutdown, cancel_futures=True)  # who interrupts waits for what runs, not for what would
             for done in concurrent.futures.as_completed([pool.submit(work_row, *row) for row in listed]):
                 row, wrong = done.result()
                 print(f"{'FAIL' if wrong else 'ok  '} {row.id}: {row.text}" + "".join(f"\n     {line}" for line in wrong),
@@ -322,12 +363,13 @@ def main():
                     passed += 1
             for done in concurrent.futures.as_completed([pool.submit(work, cell) for cell in cells]):
                 cell, result, wrong, right, seconds = done.result()
+                known_as = expected.get(str(cell))
+                if result != known_as and (known_as == "builds" or not options.write):
+                    wrong.append(f"expected.json says {known_as}")
                 if result and not wrong:
                     found[str(cell)] = result
+                    journal.add(cell, result, right)
                 built.setdefault(cell.pod, set()).update(right)
-                known_as = expected.get(str(cell))
-                if result != known_as and not options.write:
-                    wrong.append(f"expected.json says {known_as}")
                 print(f"{'FAIL' if wrong else 'ok  '} {cell}  {result}  ({len(given[cell])} built, {seconds:.1f} s)", flush=True)
                 for line in wrong:
                     print("     " + line.replace("\n", "\n       "), flush=True)
