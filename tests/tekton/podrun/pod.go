@@ -1,7 +1,6 @@
 package podrun
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -41,7 +40,7 @@ type Pod struct {
 
 type state struct {
 	status corev1.ContainerStatus
-	log    bytes.Buffer
+	log    containerLog
 	name   string // in podman
 }
 
@@ -147,7 +146,9 @@ func (p *Pod) arguments(ctx context.Context, container *corev1.Container) ([]str
 		target = corev1.TerminationMessagePathDefault
 	}
 	arguments := []string{"run", "--name", p.containers[container.Name].name, "--network", "host", "--log-driver", "none",
-		"--sig-proxy=false", "--pull", "never", "--volume", message + ":" + target}
+		"--sig-proxy=false", "--pull", "never", "--volume", message + ":" + target,
+		// As a kubelet labels them, so that they are found from outside.
+		"--label", "io.kubernetes.pod.name=" + p.pod.Name, "--label", "io.kubernetes.container.name=" + container.Name}
 	arguments = append(append(append(arguments, p.host.RunOptions...), security...), mounts...)
 	for _, variable := range variables {
 		arguments = append(arguments, "--env", variable)
@@ -169,6 +170,9 @@ func (p *Pod) set(state *state, to corev1.ContainerState) {
 	state.status.Ready = to.Running != nil
 	running := to.Running != nil
 	state.status.Started = &running
+	if to.Terminated != nil {
+		state.log.end()
+	}
 }
 
 // Status is what a kubelet would say of the Pod now.
@@ -269,13 +273,6 @@ func (p *Pod) running() []string {
 // Done is closed when every container has ended, or one could not be started.
 func (p *Pod) Done() <-chan struct{} { return p.done }
 
-// Log is what a container printed so far, standard output and error as they came.
-func (p *Pod) Log(container string) string {
-	p.mutex.Lock()
-	defer p.mutex.Unlock()
-	return p.containers[container].log.String()
-}
-
 // Volume is the directory on the machine that stands for a volume.
 func (p *Pod) Volume(name string) string { return p.volumes[name] }
 
@@ -294,17 +291,6 @@ func (p *Pod) Remove() error {
 		time.Sleep(time.Second)
 	}
 	return errors.Join(err, os.RemoveAll(p.directory))
-}
-
-type logWriter struct {
-	pod   *Pod
-	state *state
-}
-
-func (w *logWriter) Write(text []byte) (int, error) {
-	w.pod.mutex.Lock()
-	defer w.pod.mutex.Unlock()
-	return w.state.log.Write(text)
 }
 
 // String names the Pod in messages.
