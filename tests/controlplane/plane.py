@@ -242,12 +242,14 @@ class Plane:
         self.apply(*(one for one in release if one["kind"] not in ("Namespace", "CustomResourceDefinition")))
         kubeconfig = self.work / "controller.kubeconfig"
         kubeconfig.write_text(self.config({"token": self.token(TEKTON, "tekton-pipelines-controller")}))
-        images = {"entrypoint": ENTRYPOINT, "nop": "tekton.example/nop", "sidecarlogresults": "tekton.example/none",
-                  "workingdirinit": "tekton.example/none", "shell": "tekton.example/none", "shell-image-win": "tekton.example/none"}
+        # Of these only the entrypoint's is ever used: the Tasks have no sidecars, scripts or working directories.
+        none = "tekton.example/none"
+        images = {"entrypoint-image": ENTRYPOINT, "shell-image-win": none} | {
+            f"{name}-image": none for name in ("nop", "sidecarlogresults", "workingdirinit", "shell")}
         health = free_port()
         controller = self._start("controller", [
             f"--kubeconfig={kubeconfig}",
-            *(f"--{name if name.endswith('win') else name + '-image'}={image}" for name, image in images.items()),
+            *(f"--{name}={image}" for name, image in images.items()),
         ], {
             "SYSTEM_NAMESPACE": TEKTON, "KUBERNETES_MIN_VERSION": "v1.28.0", "METRICS_DOMAIN": "tekton.dev/pipeline",
             "CONFIG_DEFAULTS_NAME": "config-defaults", "CONFIG_LOGGING_NAME": "config-logging",
@@ -290,7 +292,8 @@ def answers(url: str) -> bool:
 def redis(work: Path) -> Iterator[int]:
     """Quay's redis; its port."""
     port = free_port()
-    program = Program("redis", work, ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(work)])
+    arguments = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(work)]
+    program = Program("redis", work, ["redis-server", *arguments])
     try:
         program.wait_until(lambda: answers(f"redis/127.0.0.1:{port}"), 30)
         yield port

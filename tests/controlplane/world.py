@@ -37,12 +37,13 @@ class Servers:
         self.work = work
         (work / "git").mkdir(parents=True)
         self._name = f"slipway-controlplane-servers-{os.getpid()}"
-        script = "cd /src/tests && exec python3 -B -m servers serve --work /srv/work --git-root /srv/git --ssh --registry --tls " \
-            f"--registry-user '$token:{TOKEN}' --registry-user '{ROBOT[0]}:{ROBOT[1]}' --ready /srv/ready.json --lifetime 7200"
+        arguments = ["--work", "/srv/work", "--git-root", "/srv/git", "--ssh", "--registry", "--tls", "--registry-user",
+                     f"$token:{TOKEN}", "--registry-user", ":".join(ROBOT), "--ready", "/srv/ready.json", "--lifetime", "7200"]
         options = os.environ.get("SLIPWAY_PODMAN_OPTIONS", "").split()
         self._program = Program("servers", work, [
             "podman", "run", "--rm", "--name", self._name, "--security-opt", "label=disable", "--network", "host", *options,
-            "--volume", f"{TOP}:/src:ro", "--volume", f"{work}:/srv", os.environ["SLIPWAY_TEST_IMAGE"], "sh", "-c", script,
+            "--volume", f"{TOP}:/src:ro", "--volume", f"{work}:/srv", "--workdir", "/src/tests", os.environ["SLIPWAY_TEST_IMAGE"],
+            "python3", "-B", "-m", "servers", "serve", *arguments,
         ])
         ready = work / "ready.json"
         try:
@@ -198,7 +199,8 @@ class Build:
     def _alike(self, text: Any) -> Any:
         if not isinstance(text, str):
             return text
-        text = text.replace(self.quay.servers.registry, "registry.example.com").replace(self.quay.servers.ssh, "ssh://git.example.com")
+        servers = self.quay.servers
+        text = text.replace(servers.registry, "registry.example.com").replace(servers.ssh, "ssh://git.example.com")
         for pattern, put in _ALIKE:
             text = re.sub(pattern, put, text)
         return text
