@@ -23,7 +23,7 @@ from slipway_quay.cluster import TASKRUN, Cluster, ClusterError, Event, EventTyp
 from slipway_quay.config import FollowSettings
 from slipway_quay.inside import Quay
 from slipway_quay.job import BuildJob, selector
-from slipway_quay.lease import Lease
+from slipway_quay.lease import Lease, name_for
 from slipway_quay.logsource import LogSource, ThreadedLogs
 from slipway_quay.publisher import Publisher
 from slipway_quay.session import Session, Surroundings
@@ -70,7 +70,7 @@ class Follower:
         self._selector = selector(executor)
         self._logs = logs or ThreadedLogs(cluster)
         identity = identity or f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
-        self._lease = Lease(cluster, f"slipway-quay-{executor}"[:63].rstrip("-."), identity, settings.lease_time, clock)
+        self._lease = Lease(cluster, name_for(executor), identity, settings.lease_time, clock)
         self._lock = threading.Lock()
         self._adopted: dict[str, BuildJob] = {}  # by uid; what `adopt` was given and no session has yet
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -8,6 +8,8 @@ Blocking; used from one thread at a time.
 
 from __future__ import annotations
 
+import hashlib
+import re
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -16,6 +18,14 @@ from typing import Final
 from slipway_quay.cluster import AlreadyExists, Cluster, ClusterError, ErrorKind, Json, Kind, NotFound
 
 LEASE: Final = Kind("coordination.k8s.io", "v1", "leases", "Lease")
+
+
+def name_for(executor: str) -> str:
+    """The name of an executor's Lease: 63 lower-case letters, digits and '-' at most. Different executors have different ones."""
+    plain = re.sub(r"[^a-z0-9-]", "-", executor.lower())[:40].strip("-")
+    if plain != executor:
+        plain = f"{plain}-{hashlib.sha256(executor.encode()).hexdigest()[:8]}".lstrip("-")
+    return f"slipway-quay-{plain}"
 
 
 class Lease:

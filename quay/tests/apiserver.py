@@ -39,6 +39,8 @@ KINDS = {
     "deployments": "Deployment",
     "selfsubjectaccessreviews": "SelfSubjectAccessReview",
 }
+# A DNS subdomain, as every kind here has to be named.
+_NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
 _PATH = re.compile(
     r"/(?:api/v1|apis/(?P<group>[^/]+)/(?P<version>[^/]+))(?:/namespaces/(?P<namespace>[^/]+))?/(?P<plural>[a-z]+)"
     r"(?:/(?P<name>[^/]+))?(?:/(?P<sub>log|status))?"
@@ -273,6 +275,9 @@ class Handler(BaseHTTPRequestHandler):
             metadata = item.setdefault("metadata", {})
             if "name" not in metadata:
                 metadata["name"] = metadata.get("generateName", "") + uuid.uuid4().hex[:5]
+            if _NAME.fullmatch(metadata["name"]) is None:
+                self.status(422, "Invalid", f'{plural} "{metadata["name"]}" is invalid: metadata.name: Invalid value')
+                return
             namespace = namespace or metadata.get("namespace", "")
             if (plural, namespace, metadata["name"]) in api.objects:
                 self.status(409, "AlreadyExists", f'{plural} "{metadata["name"]}" already exists')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -12,7 +13,7 @@ from follow_cluster import FakeCluster
 from follow_manager import Manager
 
 from slipway_quay.cluster import ClusterError, ErrorKind
-from slipway_quay.lease import LEASE, Lease
+from slipway_quay.lease import LEASE, Lease, name_for
 from slipway_quay.logsource import MAX_BEHIND, ThreadedLogs
 from slipway_quay.mapping import Outcome, Problem
 from slipway_quay.publisher import Link, Refused, Unavailable
@@ -32,6 +33,13 @@ class Time:
 def leases(duration: float = 15.0) -> tuple[FakeCluster, Time, Lease, Lease]:
     cluster, time = FakeCluster(), Time()
     return cluster, time, Lease(cluster, "x", "one", duration, time), Lease(cluster, "x", "two", duration, time)
+
+
+@pytest.mark.parametrize("executor", ["openshift", "TektonExecutor", "team_a.b", "-", "Ä", "x" * 63, "a" + "-" * 62])
+def test_a_lease_has_a_name_that_kubernetes_takes(executor: str) -> None:
+    name = name_for(executor)
+    assert re.fullmatch("[a-z0-9]([a-z0-9-]{,61}[a-z0-9])?", name)
+    assert name != name_for(executor + "x") and name != name_for(executor.swapcase() + "y")
 
 
 def test_only_one_of_two_gets_the_lease() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,10 @@ if missing := [name for name in ("SLIPWAY_CONTROLPLANE_BIN", "SLIPWAY_IMAGE") if
 import plane as planes
 from plane import TOP, Plane
 from world import NAMESPACE, Quay, Servers
+
+
+# Whoever ends this run ends what it has started; a background job of a shell would ignore SIGINT.
+signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

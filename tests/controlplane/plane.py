@@ -203,7 +203,8 @@ class Plane:
         return done.stdout
 
     def apply(self, *objects: dict[str, Any]) -> None:
-        self.kubectl("apply", "--server-side", "-f", "-", stdin=yaml.safe_dump_all(objects))
+        everything = {"apiVersion": "v1", "kind": "List", "items": objects}
+        self.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(everything))
 
     def get(self, kind: str, name: str, namespace: str) -> dict[str, Any] | None:
         text = self.kubectl("-n", namespace, "get", kind, name, "-o", "json", "--ignore-not-found")
@@ -221,7 +222,7 @@ class Plane:
         for path in sorted([*source.glob("*.yaml"), *source.glob("*/*.yaml")]):
             if path.parent.name == "resolvers":
                 continue
-            for one in yaml.load_all(path.read_text(), yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader):
+            for one in yaml.load_all(path.read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
                 if one and one["kind"] not in ("Deployment", "Service", "HorizontalPodAutoscaler",
                                                "ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"):
                     found.append(one)
