@@ -90,8 +90,11 @@ class TestContract:
     def test_a_patch_merges_and_null_removes(self, cluster: Cluster) -> None:
         name = fresh()
         cluster.create(SECRET, secret(name, kept="1", dropped="2"))
-        patched = cluster.patch(SECRET, name, {"metadata": {"labels": {"dropped": None, "new": "it's $(x) \"3\"\n"[:4]}}})
-        assert patched["metadata"]["labels"] == {"kept": "1", "new": "it's"}
+        text = "it's $(x) \"3\"\n"
+        changes = {"labels": {"dropped": None, "new": "2"}, "annotations": {"text": text}}
+        patched = cluster.patch(SECRET, name, {"metadata": changes})
+        assert patched["metadata"]["labels"] == {"kept": "1", "new": "2"}
+        assert patched["metadata"]["annotations"]["text"] == text
         cluster.delete(SECRET, name)
 
     def test_a_patch_of_another_version_is_a_conflict(self, cluster: Cluster) -> None:
