@@ -2,6 +2,7 @@
 
 #include "handoff/files.hpp"
 #include "process/process.hpp"
+#include "steps/fetch_artifact.hpp"
 
 #include <filesystem>
 
@@ -38,7 +39,8 @@ std::string add_source(Words& podman, Words& slipway, const std::optional<handof
         return {};
     }
     if (source && !source->archive_digest.empty()) {
-        const bool remote = source->url.starts_with("http://") || source->url.starts_with("https://");
+        const bool remote = source->url.starts_with("http://") || source->url.starts_with("https://") ||
+                            is_artifact(source->url);
         slipway.push_back(remote ? "--archive=" + source->url : "--archive=-");
         slipway.push_back("--archive-digest=" + source->archive_digest);
         slipway.insert(slipway.end(), source->options.begin(), source->options.end());
