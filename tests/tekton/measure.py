@@ -3,9 +3,10 @@
 
 usage: tests/tekton/measure.py CMD...      e.g. tests/tekton/measure.py hack/tekton -run Samples
 
-The harness names containers …-CONTAINER after the Pod's; podman gives each a cgroup. Every 20 ms their memory that cannot be dropped
-(anonymous and shared: not the page cache) and their CPU time are read, cgroup v1 or v2. Afterwards a table goes to standard output: per step
-the number of containers, the median and the most of both. What a container takes within its last 20 ms is not seen. Exit status: CMD's.
+The harness names containers …-CONTAINER after the Pod's; podman gives each a cgroup. Every 20 ms their anonymous and shared
+memory (not the page cache; volumes in memory are shared memory) and their CPU time are read, cgroup v1 or v2. Afterwards a
+table goes to standard output: per step the number of containers, the median and the most of both. What a container takes
+within its last 20 ms is not seen. Exit status: CMD's.
 """
 
 import collections
