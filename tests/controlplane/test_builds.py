@@ -77,7 +77,7 @@ def test_a_container_that_is_killed_costs_a_retry_and_says_so(quay: Quay) -> Non
     build = quay.build(COUNTING.format(600))
     build.says("line 3")
     subprocess.run(["podman", "kill", "--signal", "KILL", build.container("build")], capture_output=True, check=True)
-    eventually(lambda: build.phase == "internalerror", "Quay gives the build back", 180)
+    eventually(lambda: build.phase == "internalerror", "Quay gives the build back", 300)
     keeps(build, "killed", cut="line ")
     assert ["incomplete", {"restore_retry": False, "retry_after": 30}] in build.queue()
 
