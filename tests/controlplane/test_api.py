@@ -15,16 +15,12 @@ from conftest import slipway_quay
 from plane import TOP, Plane
 from world import NAMESPACE, Servers
 
-KUSTOMIZATIONS = sorted(path.parent.relative_to(TOP) for path in (TOP / "tasks").rglob("kustomization.yaml"))
+KUSTOMIZATIONS = sorted(
+    path.parent.relative_to(TOP) for folder in ("tasks", "deploy") for path in (TOP / folder).rglob("kustomization.yaml")
+)
 
 
-def known(folder: Path) -> object:
-    """kustomize takes no base that lies above what names it, so the variants can't be applied where they are."""
-    cycle = pytest.mark.xfail(strict=True, reason="cycle detected: the variants lie within their base")
-    return pytest.param(folder, marks=cycle if "variants" in folder.parts else ())
-
-
-@pytest.mark.parametrize("folder", map(known, KUSTOMIZATIONS), ids=str)
+@pytest.mark.parametrize("folder", KUSTOMIZATIONS, ids=str)
 def test_a_kustomization_is_what_the_crds_know(installed: Plane, folder: Path) -> None:
     """Strict: a field the schema does not have is an error."""
     said = installed.kubectl("apply", "-k", str(TOP / folder), "-n", NAMESPACE, "--server-side", "--dry-run=server",

@@ -19,10 +19,10 @@ import (
 	"slipway.dev/tests/tekton/podrun"
 )
 
-// variant is every published object with the patches of tasks/variants/NAME, applied as kustomize would.
+// variant is every published object with the patches of deploy/variants/NAME, applied as kustomize would.
 func variant(t *testing.T, name string) []any {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(top, "tasks/variants", name, "kustomization.yaml"))
+	text, err := os.ReadFile(filepath.Join(top, "deploy/variants", name, "kustomization.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +36,7 @@ func variant(t *testing.T, name string) []any {
 	if err := yaml.Unmarshal(text, &kustomization); err != nil {
 		t.Fatal(err)
 	}
-	if len(kustomization.Patches) != 2 || kustomization.Resources[0] != "../.." {
+	if len(kustomization.Patches) != 2 || kustomization.Resources[0] != "../../../tasks" {
 		t.Fatalf("%s: %+v", name, kustomization)
 	}
 	objects := tasks(t)
