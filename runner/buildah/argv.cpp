@@ -274,10 +274,6 @@ Result<Argv> build(const Global& global, const Build& options) {
     }
     if (!options.runtime.empty()) {
         builder.always("--runtime", options.runtime);
-        if (options.runtime.ends_with("/crun")) {
-            // A pod's cgroups are read-only, and on nodes with both versions crun refuses to start at all.
-            builder.always("--runtime-flag", "cgroup-manager=disabled");
-        }
     }
     for (const std::string& volume : options.volumes) {
         builder.always("--volume", volume);

@@ -96,7 +96,7 @@ Trial untried(std::string_view why) {
 class Child {
   public:
     /// Runs `body` in a child; its return value is the exit status.
-    template <class Body> explicit Child(Body body) : pid_(::fork()) {
+    template <class Body> explicit Child(const Body& body) : pid_(::fork()) {
         if (pid_ == 0) {
             ::prctl(PR_SET_PDEATHSIG, SIGKILL);
             ::_exit(body());
@@ -343,7 +343,7 @@ class Entering {
     }
 
   private:
-    static const std::filesystem::path& prepared(const std::filesystem::path& scratch) {
+    static std::filesystem::path prepared(const std::filesystem::path& scratch) {
         prepare_scratch(scratch);
         return scratch;
     }

@@ -39,17 +39,6 @@ TEST_CASE("the plain build command line is exactly this") {
                         "--file=/src/Dockerfile", "--", "/src"});
 }
 
-TEST_CASE("crun makes no cgroups in a pod that has none to give; runc has no such option") {
-    Build options = minimal();
-    options.isolation = "oci";
-    options.runtime = "/usr/bin/crun";
-    const Argv crun = build(global(), options).value();
-    CHECK(has(crun, "--runtime=/usr/bin/crun"));
-    CHECK(has(crun, "--runtime-flag=cgroup-manager=disabled"));
-    options.runtime = "/usr/bin/runc";
-    CHECK_FALSE(has(build(global(), options).value(), "--runtime-flag=cgroup-manager=disabled"));
-}
-
 TEST_CASE("every option of a build reaches the command line") {
     Build options = minimal();
     options.bases = {{"debian:${V}", "docker.io/library/debian@" + std::string(digest)}};

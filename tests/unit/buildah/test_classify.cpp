@@ -47,13 +47,17 @@ TEST_CASE("a helper that did not start is not the command's failure") {
 }
 
 TEST_CASE("a runtime that did not start is not the command's failure") {
-    const Error error =
-        classify("Error: building at STEP \"RUN make\": while running runtime: exit status 1", Verb::build,
-                 {"error running container: from /usr/bin/crun creating container for [/bin/sh -c make]: "
-                  "create keyring `buildah-buildah42`: Operation not permitted",
-                  ": exit status 1"});
-    CHECK(error.code == code::pod_forbids);
-    CHECK(error.hint.contains("keyctl"));
+    for (const std::string why :
+         {"create keyring `buildah-buildah42`: Operation not permitted", "clone: Operation not permitted",
+          "cgroups in hybrid mode not supported, drop all controllers from cgroupv2"}) {
+        CAPTURE(why);
+        const Error error = classify(
+            "Error: building at STEP \"RUN make\": while running runtime: exit status 1", Verb::build,
+            {"error running container: from /usr/bin/crun creating container for [/bin/sh -c make]: " + why,
+             ": exit status 1"});
+        CHECK(error.code == code::pod_forbids);
+        CHECK(error.hint.contains("--isolation=chroot"));
+    }
 }
 
 TEST_CASE("a killed RUN is told from a failed one") {
