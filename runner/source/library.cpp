@@ -30,7 +30,7 @@ int set_up() {
         git_libgit2_opts(GIT_OPT_SET_OWNER_VALIDATION, 0), // volumes belong to whoever the cluster says
         git_libgit2_opts(GIT_OPT_ENABLE_FSYNC_GITDIR, 0),
         git_libgit2_opts(GIT_OPT_ENABLE_STRICT_HASH_VERIFICATION, 0), // ids were made from what was received
-        git_libgit2_opts(GIT_OPT_ENABLE_CACHING, 0), // hardly an object is read twice
+        git_libgit2_opts(GIT_OPT_ENABLE_CACHING, 0),                  // hardly an object is read twice
         // A checkout passes over the pack once: little of it needs to be mapped at a time.
         git_libgit2_opts(GIT_OPT_SET_MWINDOW_SIZE, std::size_t{512} << 10U),
         git_libgit2_opts(GIT_OPT_SET_MWINDOW_MAPPED_LIMIT, std::size_t{2} << 20U),

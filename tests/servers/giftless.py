@@ -40,7 +40,7 @@ class Giftless:
                             "storage_options": {"path": str(self.work / "objects")}, "action_lifetime": 900}}}}))
         self._program, self.port = start(
             lambda port: [sys.executable, "-m", "flask", "--app", "giftless.wsgi_entrypoint", "run", f"--port={port}"],
-            self.work / "giftless.log", accepts, 
+            self.work / "giftless.log", accepts,
             env={"GIFTLESS_CONFIG_FILE": str(configuration), **({"PYTHONPATH": PACKAGES} if PACKAGES else {})})
         self.url = f"http://127.0.0.1:{self.port}"
         return self
