@@ -85,7 +85,7 @@ std::string outcome(const std::string& text, const PlanOptions& options) {
 
 TEST_CASE("Every file of the corpus gives the plan or the error written beside it") {
     std::vector<fs::path> files;
-    for (const auto& entry : fs::directory_iterator(fs::path(SLIPWAY_TEST_DIR) / "corpus")) {
+    for (const auto& entry : fs::directory_iterator(fs::path(SLIPWAY_TEST_DIR) / "dockerfile/corpus")) {
         if (entry.path().extension() == ".dockerfile") {
             files.push_back(entry.path());
         }
@@ -110,7 +110,7 @@ TEST_CASE("Every file of the corpus gives the plan or the error written beside i
 TEST_CASE("Every error of the corpus has a hint and a place, with a column unless it is about the whole line "
           "or file") {
     std::size_t broken = 0;
-    for (const auto& entry : fs::directory_iterator(fs::path(SLIPWAY_TEST_DIR) / "corpus")) {
+    for (const auto& entry : fs::directory_iterator(fs::path(SLIPWAY_TEST_DIR) / "dockerfile/corpus")) {
         if (entry.path().extension() != ".dockerfile") {
             continue;
         }

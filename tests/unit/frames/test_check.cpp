@@ -80,7 +80,7 @@ std::string verdict(const Made& made) {
 
 TEST_CASE("the recorded runs keep every rule") {
     for (const auto* name : {"render_run.frames", "render_failed.frames"}) {
-        auto reader = StreamReader::open(std::format("{}/golden/{}", SLIPWAY_TEST_DIR, name));
+        auto reader = StreamReader::open(std::format("{}/frames/golden/{}", SLIPWAY_TEST_DIR, name));
         REQUIRE(reader);
         const CheckReport report = check_stream(*reader);
         for (const Violation& it : report.violations) {
@@ -89,7 +89,7 @@ TEST_CASE("the recorded runs keep every rule") {
         CHECK(report.ok());
         CHECK(report.complete);
     }
-    auto reader = StreamReader::open(std::format("{}/golden/render_run.frames", SLIPWAY_TEST_DIR));
+    auto reader = StreamReader::open(std::format("{}/frames/golden/render_run.frames", SLIPWAY_TEST_DIR));
     REQUIRE(reader);
     const CheckReport report = check_stream(*reader);
     CHECK(report.steps == 4);

@@ -16,7 +16,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-const std::string golden = std::string(SLIPWAY_TEST_DIR) + "/golden/kinds.jsonl";
+const std::string golden = std::string(SLIPWAY_TEST_DIR) + "/frames/golden/kinds.jsonl";
 
 std::vector<Payload> all_kinds() {
     const std::string digest = "sha256:" + std::string(64, 'a');

@@ -226,7 +226,7 @@ TEST_CASE("the status area shows phase, running commands, transfers and the pod 
 
 TEST_CASE("at the end the screen holds exactly what the plain renderer writes") {
     for (const auto* name : {"render_run.frames", "render_failed.frames"}) {
-        const auto stream = read_file(std::format("{}/golden/{}", SLIPWAY_TEST_DIR, name));
+        const auto stream = read_file(std::format("{}/frames/golden/{}", SLIPWAY_TEST_DIR, name));
         REQUIRE(stream);
         for (const auto size :
              {TerminalSize{.columns = 80, .rows = 24}, TerminalSize{.columns = 40, .rows = 6},
@@ -350,8 +350,8 @@ TEST_CASE("hostile text cannot leave its place on a live screen") {
 }
 
 TEST_CASE("without a terminal the live view is the plain renderer") {
-    const auto stream = read_file(std::format("{}/golden/render_run.frames", SLIPWAY_TEST_DIR));
-    const auto golden = read_file(std::format("{}/golden/render_run.txt", SLIPWAY_TEST_DIR));
+    const auto stream = read_file(std::format("{}/frames/golden/render_run.frames", SLIPWAY_TEST_DIR));
+    const auto golden = read_file(std::format("{}/frames/golden/render_run.txt", SLIPWAY_TEST_DIR));
     REQUIRE(stream);
     REQUIRE(golden);
     std::string text;

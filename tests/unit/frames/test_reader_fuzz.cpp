@@ -61,7 +61,7 @@ TEST_CASE("random bytes crash nothing") {
 }
 
 TEST_CASE("mutated frames crash nothing") {
-    const auto stream = read_file(std::format("{}/golden/render_run.frames", SLIPWAY_TEST_DIR));
+    const auto stream = read_file(std::format("{}/frames/golden/render_run.frames", SLIPWAY_TEST_DIR));
     REQUIRE(stream);
     std::vector<std::string> good;
     for (std::string_view rest = *stream; !rest.empty();) {

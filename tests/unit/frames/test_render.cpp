@@ -12,7 +12,7 @@ using namespace slipway::frames;
 namespace {
 
 std::string golden_path(std::string_view name) {
-    return std::format("{}/golden/{}", SLIPWAY_TEST_DIR, name);
+    return std::format("{}/frames/golden/{}", SLIPWAY_TEST_DIR, name);
 }
 
 std::string contents(std::string_view name) {

@@ -32,7 +32,7 @@ std::vector<fs::path> dockerfiles(const fs::path& directory) {
 } // namespace
 
 TEST_CASE("ordinary files are fine") {
-    const auto files = dockerfiles(fs::path(SLIPWAY_TEST_DIR) / "fine");
+    const auto files = dockerfiles(fs::path(SLIPWAY_TEST_DIR) / "lint/fine");
     CHECK(files.size() >= 15);
     for (const fs::path& file : files) {
         INFO(file.filename());
@@ -41,7 +41,7 @@ TEST_CASE("ordinary files are fine") {
 }
 
 TEST_CASE("findings over the parser's corpus have places in the file, and nothing there needs a privilege") {
-    for (const fs::path& path : dockerfiles(fs::path(SLIPWAY_TEST_DIR) / "../dockerfile/corpus")) {
+    for (const fs::path& path : dockerfiles(fs::path(SLIPWAY_TEST_DIR) / "dockerfile/corpus")) {
         const std::string text = content_of(path);
         const auto file = slipway::dockerfile::parse(text, "Dockerfile");
         if (!file) {

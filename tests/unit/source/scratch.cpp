@@ -120,7 +120,7 @@ std::string Child::first_line() const {
 namespace {
 
 std::vector<std::string> http_argv(const Scratch& scratch, const fs::path& log, const fs::path& pem) {
-    std::vector<std::string> argv = {"python3", std::string(SLIPWAY_TEST_DIR) + "/servers/git_http.py",
+    std::vector<std::string> argv = {"python3", std::string(SLIPWAY_TEST_DIR) + "/source/servers/git_http.py",
                                      (scratch.path() / "served").string(), log.string()};
     if (!pem.empty()) {
         argv.push_back(pem.string());
