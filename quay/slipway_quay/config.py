@@ -44,6 +44,7 @@ class FollowSettings:
     checkpoint_interval: float = 30.0  # between two notes of how far a build was told, in its TaskRun's annotations
     outage_timeout: float = 900.0  # a cluster that can't be asked says nothing about the build: heartbeats go on that long
     settle_timeout: float = 120.0  # from the last step's end to the TaskRun's own, and from a container's end to its log's
+    killed_timeout: float = 20.0  # the former for a container that ended without a word: Tekton may wait for ever
     tick: float = 1.0  # how often all these are looked at
 
 

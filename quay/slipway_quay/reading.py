@@ -18,7 +18,7 @@ from slipway_quay.job import BuildJob
 from slipway_quay.logsource import Log
 from slipway_quay.mapping import Entry, Mapper, Problem, one_line
 from slipway_quay.outbox import Mark
-from slipway_quay.verdict import Kind, Verdict, condition, decide, lost, steps
+from slipway_quay.verdict import Kind, Verdict, condition, decide, killed_step, lost, steps, stuck
 
 if TYPE_CHECKING:
     from slipway_quay.session import Surroundings
@@ -56,6 +56,7 @@ class Reading:
         self._state = _State.PENDING
         self._since = around.clock()  # of the state, or of the last frame while RUNNING
         self._unreachable: tuple[float, str] | None = None  # since when the log can't be had, and why
+        self._no_log = False  # the cluster knows no pod, or no container, of which there was a log before
         self._given_up: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
 
     # --- what happens outside
@@ -88,9 +89,14 @@ class Reading:
                 self._waits_for(),
             )
         if self._state is _State.RUNNING and silent > max(self._settings.freshness, 3 * self._mapper.heartbeat):
+            if self._no_log:
+                return lost("the build's pod is gone: it was deleted, or its node was lost", self._waits_for())
             return lost(f"a step of the build has not reported for {silent:.0f} s", self._waits_for())
-        if self._state is _State.SETTLING and silent > self._settings.settle_timeout:
-            return lost("the build's last step has ended, its TaskRun has not", self._waits_for())
+        if self._state is _State.SETTLING:
+            outcome = self._mapper.outcome
+            speechless = outcome.problem is None and killed_step(self.taskrun) is not None
+            if silent > (self._settings.killed_timeout if speechless else self._settings.settle_timeout):
+                return stuck(outcome, self.taskrun, self._waits_for())
         return None
 
     def _waits_for(self) -> str:
@@ -177,10 +183,10 @@ class Reading:
             try:
                 # The longer nothing came, the longer it is waited for: an API server may be slow to begin.
                 whole = await self._read_pass(log, index, attempt, reader, patience=2 + 2 * passes)
-                self._unreachable = None
+                self._unreachable, self._no_log = None, False
             except ClusterError as error:
                 if error.kind in (ErrorKind.NOT_FOUND, ErrorKind.INVALID):
-                    self._unreachable, whole = None, True
+                    self._unreachable, self._no_log, whole = None, error.kind is ErrorKind.NOT_FOUND, True
                 elif self._unreachable is None:
                     self._unreachable = (self._around.clock(), str(error))
             finally:

@@ -93,7 +93,7 @@ def decide(outcome: Outcome, taskrun: Json | None, pod: Json | None) -> Verdict:
         return _again("the TaskRun succeeded, but its log does not say that the image was pushed", how.message)
     said = outcome.problem
     if said is not None and said.klass != "cancelled":
-        return Verdict(Kind.ERROR if said.klass in _FINAL else Kind.RETRY, said)
+        return _as_said(said)
     if said is None and outcome.ended.get("push") == "succeeded":
         return _again(f"the image was pushed, but the TaskRun failed: {how.reason}", how.message)
     return _without_a_word(outcome, taskrun, pod, how)
@@ -114,17 +114,8 @@ def _without_a_word(outcome: Outcome, taskrun: Json, pod: Json | None, how: Cond
             one_line(str(status.get("message", ""))) or how.message,
             "outofdisk",
         )
-    for step in steps(taskrun):
-        ended = step.get("terminated") or {}
-        if "OOMKilled" in (ended.get("reason"), step.get("terminationReason")):
-            problem = Problem(
-                "outofmemory",
-                "resource",
-                f"step {one_line(str(step.get('name')))} used more memory than it may and was killed",
-                how.message,
-                "make the build need less memory, or have the administrator raise the limit",
-            )
-            return Verdict(Kind.ERROR, problem)
+    if (killed := killed_step(taskrun)) is not None and killed.for_memory:
+        return _out_of_memory(killed, how.message)
     if how.reason in _POD:
         return Verdict(
             Kind.ERROR,
@@ -134,6 +125,54 @@ def _without_a_word(outcome: Outcome, taskrun: Json, pod: Json | None, how: Cond
         return _again("the build's pod was stopped from outside", how.message or outcome.problem.message)
     cause = "\n".join([how.message or how.reason, *outcome.foreign]).strip()
     return _again("the build's pod ended without saying why", cause)
+
+
+def stuck(outcome: Outcome, taskrun: Json | None, cause: str) -> Verdict:
+    """For a build whose steps are over while its TaskRun is not. Tekton's entrypoint says that its step has ended; where it was
+    killed together with the step, the next one waits until the TaskRun's time is up."""
+    if outcome.problem is not None and outcome.problem.klass != "cancelled":
+        return _as_said(outcome.problem)
+    killed = killed_step(taskrun)
+    if killed is None:
+        return _again("the build's last step has ended, its TaskRun has not", cause)
+    if killed.for_memory:
+        return _out_of_memory(killed, cause)
+    return _again(f"step {killed.name} was killed (exit code {killed.exit_code})", cause)
+
+
+@dataclass(frozen=True)
+class Killed:
+    """A step whose container has failed."""
+
+    name: str
+    exit_code: int
+    for_memory: bool
+
+
+def killed_step(taskrun: Json | None) -> Killed | None:
+    for step in steps(taskrun):
+        ended = step.get("terminated")
+        ended = ended if isinstance(ended, dict) else {}
+        code = ended.get("exitCode")
+        for_memory = "OOMKilled" in (ended.get("reason"), step.get("terminationReason"))
+        if for_memory or (isinstance(code, int) and code != 0):
+            return Killed(one_line(str(step.get("name"))), code if isinstance(code, int) else 0, for_memory)
+    return None
+
+
+def _out_of_memory(killed: Killed, cause: str) -> Verdict:
+    problem = Problem(
+        "outofmemory",
+        "resource",
+        f"step {killed.name} used more memory than it may and was killed",
+        cause,
+        "make the build need less memory, or have the administrator raise the limit",
+    )
+    return Verdict(Kind.ERROR, problem)
+
+
+def _as_said(problem: Problem) -> Verdict:
+    return Verdict(Kind.ERROR if problem.klass in _FINAL else Kind.RETRY, problem)
 
 
 def _again(message: str, cause: str, code: str = "internalerror") -> Verdict:

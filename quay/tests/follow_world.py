@@ -31,6 +31,7 @@ FAST = FollowSettings(
     status_interval=0.05,
     checkpoint_interval=0.2,
     outage_timeout=20.0,
+    killed_timeout=0.3,
     settle_timeout=5.0,
     scheduling_timeout=20.0,
     tick=0.05,

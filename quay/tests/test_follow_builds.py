@@ -87,6 +87,21 @@ def test_a_container_gone_without_end_for_its_memory_is_an_error(world: World) -
     compare(world, "out-of-memory")
 
 
+def test_a_step_killed_for_its_memory_is_an_error_though_tekton_lets_the_taskrun_wait_for_ever(world: World) -> None:
+    world.follow()
+    world.build().comes_to_its_build_step().step_ends("build", 137, "OOMKilled").wait()
+    assert (world.manager.phases["3f1c"], world.manager.queue["3f1c"]) == ("error", "deleted")
+    assert world.manager.notifications[-1]["error_message"] == "step build used more memory than it may and was killed"
+
+
+def test_a_step_killed_by_something_else_consumes_a_retry_and_says_how(world: World) -> None:
+    world.follow()
+    build = world.build().comes_to_its_build_step().step_ends("build", 137, "Error")
+    build.wait()
+    assert world.manager.queue["3f1c"] == "again, retry consumed"
+    assert "Error: step build was killed (exit code 137)" in build.story
+
+
 def lose_the_pod(world: World, retries: int) -> None:
     world.follow()
     world.build(retries=retries).loses_its_pod().wait()

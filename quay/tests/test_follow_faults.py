@@ -166,6 +166,20 @@ def test_a_step_that_reports_no_more_consumes_a_retry(world: World) -> None:
     assert said[-1] == "The build is going to be tried again."
 
 
+def test_a_pod_that_is_gone_while_its_taskrun_runs_on_consumes_a_retry_and_says_so(world: World) -> None:
+    world.clock = fast_clock(60)
+    world.follow(dataclasses.replace(FAST, lease_time=600.0, lapse=600.0, scheduling_timeout=3600.0))
+    build = world.build().pod_runs()
+    build.says("fetch", recorded("success")["fetch"][:5])
+    eventually(lambda: {"phase": "unpacking"} in build.story)
+    with world.cluster.changed:
+        build.log("fetch").cuts += 1
+        world.cluster.containers.clear()
+    build.wait()
+    assert build.manager.queue[build.id] == "again, retry consumed"
+    assert "Error: the build's pod is gone: it was deleted, or its node was lost" in build.story
+
+
 def test_a_pod_that_is_never_scheduled_consumes_a_retry_and_says_why(world: World) -> None:
     world.clock = fast_clock(60)
     world.follow(dataclasses.replace(FAST, lease_time=600.0, lapse=600.0, scheduling_timeout=60.0))
