@@ -189,7 +189,9 @@ class Unpacking {
                             "pack it again"));
         }
         const std::string& indexed = (*index_)[number].name;
-        if (name != nullptr && std::ranges::all_of(indexed, [](char c) { return c >= 0; }) &&
+        if (name != nullptr &&
+            std::ranges::all_of(indexed,
+                                [](char c) { return (static_cast<unsigned char>(c) & 0x80U) == 0; }) &&
             comparable(name) != comparable(indexed)) {
             return fail(bad_archive("the zip archive is damaged or forged: " + printable_name(indexed) +
                                         " comes out as " + printable_name(name),
