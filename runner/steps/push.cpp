@@ -38,7 +38,7 @@ Result<handoff::Pushed> push(const cli::Push& params, const handoff::Image& imag
     }
 
     // The value first: a result says that the push is complete.
-    const handoff::Pushed value{.digest = pushed.digest, .references = references(target, tags)};
+    handoff::Pushed value{.digest = pushed.digest, .references = references(target, tags)};
     TRY(handoff::write(step.state, value));
     tell_pushed(step, target, value.references, value.digest);
     return value;
