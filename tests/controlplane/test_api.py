@@ -73,7 +73,7 @@ def test_both_adapters_keep_their_contract(installed: Plane) -> None:
                       f"--serviceaccount={NAMESPACE}:contract")
     environment = os.environ | {"SLIPWAY_TEST_API": installed.server, "SLIPWAY_TEST_API_CA": installed.ca,
                                 "SLIPWAY_TEST_API_TOKEN": installed.token(NAMESPACE, "contract")}
-    options = ["-q", "-p", "no:cacheprovider", "-k", "real"]
+    options = ["-p", "no:cacheprovider", "-k", "real"]
     done = subprocess.run([sys.executable, "-B", "-m", "pytest", *options, "tests/test_cluster.py"], cwd=TOP / "quay",
                           env=environment, capture_output=True, text=True, check=False, timeout=600)
     print(done.stdout[-3000:])
