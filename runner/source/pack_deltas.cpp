@@ -4,9 +4,6 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
-#include <chrono>
-#include <condition_variable>
-#include <deque>
 #include <format>
 #include <memory>
 #include <mutex>
@@ -42,26 +39,16 @@ class Resolver {
         std::span<const IdDelta> by_id;
     };
 
-    /// A base that was made from a delta, with all that rests on it: for a thread that has nothing to do.
-    /// Most of a pack may be the versions of one file.
-    struct Branch {
-        std::uint32_t entry = 0;
-        PackType type = PackType::blob;
-        Bytes content;
-    };
-
     /// One thread: from a base down to the last delta that rests on it.
     class Worker {
       public:
         Worker(Resolver& shared, bool tells) : shared_(shared), tells_(tells) {}
         Done family(std::uint32_t root);
-        Done branch(Branch taken);
 
       private:
-        Done descend();
         std::expected<Bytes, LibraryError> read(std::uint32_t entry);
         std::optional<std::uint32_t> next_delta(Level& level);
-        Done make(std::uint32_t entry);
+        Done make(std::uint32_t entry, PackType type);
         Done restore();
         void push(std::uint32_t entry, Bytes content);
         void forget();
@@ -71,16 +58,11 @@ class Resolver {
         std::size_t told_ = 0;
         Inflater inflater_;
         std::vector<Level> levels_;
-        std::size_t pinned_ = 0; ///< outermost levels that could not be made again
-        PackType type_ = PackType::blob;
         std::size_t kept_ = 0;
         std::array<char, 32 * 1024> input_{};
     };
 
     void work(bool tells);
-    Done work_as(Worker& worker, bool tells);
-    bool hand_over(std::uint32_t entry, PackType type, Bytes& content);
-    std::expected<std::optional<Branch>, LibraryError> take_over(bool tells);
     [[nodiscard]] std::span<const OffsetDelta> based_on(std::uint32_t entry) const;
     [[nodiscard]] std::span<const IdDelta> based_on(const git_oid& id) const;
 
@@ -94,11 +76,7 @@ class Resolver {
     std::atomic<std::uint32_t> next_{0};
     std::atomic<std::size_t> done_{0};
     std::atomic<bool> failed_{false};
-    std::mutex mutex_; ///< of what follows
-    std::condition_variable changed_;
-    std::deque<Branch> branches_;      ///< no more than there are idle threads
-    std::atomic<std::size_t> idle_{0}; ///< threads that wait for one
-    std::size_t working_ = 0;          ///< threads that may still hand one over
+    std::mutex mutex_;
     LibraryError error_;
 };
 
@@ -201,11 +179,6 @@ void Resolver::Worker::push(std::uint32_t entry, Bytes content) {
     if (level.by_offset.empty() && level.by_id.empty()) {
         return;
     }
-    const bool more_to_do =
-        !levels_.empty() && !(levels_.back().by_offset.empty() && levels_.back().by_id.empty());
-    if (more_to_do && shared_.hand_over(entry, type_, content)) {
-        return;
-    }
     kept_ += content.size;
     level.content = std::move(content);
     levels_.push_back(std::move(level));
@@ -214,7 +187,7 @@ void Resolver::Worker::push(std::uint32_t entry, Bytes content) {
 
 /// Drops what is furthest from being needed.
 void Resolver::Worker::forget() {
-    for (std::size_t i = pinned_; kept_ > shared_.share_ && i + 1 < levels_.size(); ++i) {
+    for (std::size_t i = 0; kept_ > shared_.share_ && i + 1 < levels_.size(); ++i) {
         if (levels_[i].content) {
             kept_ -= levels_[i].content->size;
             levels_[i].content.reset();
@@ -245,17 +218,17 @@ Done Resolver::Worker::restore() {
     return {};
 }
 
-Done Resolver::Worker::make(std::uint32_t entry) {
+Done Resolver::Worker::make(std::uint32_t entry, PackType type) {
     TRY_ASSIGN(const Bytes delta, read(entry));
     TRY_ASSIGN(Bytes content, apply_delta(levels_.back().content->view(), delta.view()));
     git_oid& id = shared_.objects_.entries[entry].id;
-    if (const int rc = git_odb_hash(&id, content.data.get(), content.size, static_cast<git_object_t>(type_));
+    if (const int rc = git_odb_hash(&id, content.data.get(), content.size, static_cast<git_object_t>(type));
         rc < 0) {
         return std::unexpected(take_error(rc));
     }
     if (shared_.take_) {
         const std::scoped_lock lock(shared_.take_mutex_);
-        shared_.take_(type_, id, content.view());
+        shared_.take_(type, id, content.view());
     }
     const std::size_t done = shared_.done_.fetch_add(1, std::memory_order_relaxed) + 1;
     if (tells_ && done - told_ >= tell_every) {
@@ -275,21 +248,7 @@ Done Resolver::Worker::family(std::uint32_t root) {
         return {};
     }
     TRY_ASSIGN(Bytes content, read(root));
-    type_ = entry.type;
-    pinned_ = 0;
     push(root, std::move(content));
-    return descend();
-}
-
-Done Resolver::Worker::branch(Branch taken) {
-    type_ = taken.type;
-    pinned_ = 1;
-    push(taken.entry, std::move(taken.content));
-    return descend();
-}
-
-/// Everything that rests on the levels there are.
-Done Resolver::Worker::descend() {
     while (!levels_.empty()) {
         if (shared_.failed_.load(std::memory_order_relaxed)) {
             return {};
@@ -303,95 +262,32 @@ Done Resolver::Worker::descend() {
         if (!levels_.back().content) {
             TRY(restore());
         }
-        TRY(make(*delta));
+        TRY(make(*delta, entry.type));
     }
     return {};
 }
 
-/// Whether an idle thread will do it; then `content` is gone.
-bool Resolver::hand_over(std::uint32_t entry, PackType type, Bytes& content) {
-    if (idle_.load(std::memory_order_relaxed) == 0) {
-        return false;
-    }
-    {
-        const std::scoped_lock lock(mutex_);
-        if (branches_.size() >= idle_) {
-            return false;
-        }
-        branches_.push_back({.entry = entry, .type = type, .content = std::move(content)});
-    }
-    changed_.notify_all();
-    return true;
-}
-
-/// Waits for a branch; nothing = no thread can hand one over any more.
-std::expected<std::optional<Resolver::Branch>, LibraryError> Resolver::take_over(bool tells) {
-    constexpr std::chrono::milliseconds between_looks{100};
-    std::unique_lock lock(mutex_);
-    --working_;
-    ++idle_;
-    changed_.notify_all();
-    const auto over = [this] { return !branches_.empty() || working_ == 0 || failed_; };
-    while (!changed_.wait_for(lock, between_looks, over)) {
-        if (tells) { // who wants to stop says so here only
-            lock.unlock();
-            const bool on = go_on_(done_.load(std::memory_order_relaxed));
-            lock.lock();
-            if (!on) {
-                --idle_;
-                ++working_;
-                return std::unexpected(stopped_error());
-            }
-        }
-    }
-    --idle_;
-    ++working_;
-    if (branches_.empty() || failed_) {
-        return std::nullopt;
-    }
-    Branch branch = std::move(branches_.front());
-    branches_.pop_front();
-    return branch;
-}
-
-Done Resolver::work_as(Worker& worker, bool tells) {
-    for (std::uint32_t entry = 0; (entry = next_.fetch_add(1)) < objects_.entries.size();) {
-        if (failed_.load(std::memory_order_relaxed)) {
-            return {};
-        }
-        if (!is_delta(objects_.entries[entry].type)) {
-            TRY(worker.family(entry));
-        }
-    }
-    for (;;) {
-        TRY_ASSIGN(std::optional<Branch> branch, take_over(tells));
-        if (!branch) {
-            return {};
-        }
-        TRY(worker.branch(std::move(*branch)));
-    }
-}
-
 void Resolver::work(bool tells) {
-    {
-        const std::scoped_lock lock(mutex_);
-        ++working_;
-    }
     Done made;
     try {
         Worker worker(*this, tells);
-        made = work_as(worker, tells);
+        for (std::uint32_t entry = 0; made && (entry = next_.fetch_add(1)) < objects_.entries.size();) {
+            if (failed_.load(std::memory_order_relaxed)) {
+                return;
+            }
+            if (!is_delta(objects_.entries[entry].type)) {
+                made = worker.family(entry);
+            }
+        }
     } catch (const std::bad_alloc&) {
         made = std::unexpected(library_error(GIT_ERROR_NOMEMORY, "not enough memory for the pack's deltas"));
     }
-    {
+    if (!made) {
         const std::scoped_lock lock(mutex_);
-        --working_;
-        if (!made && !failed_.exchange(true)) {
+        if (!failed_.exchange(true)) {
             error_ = std::move(made).error();
         }
     }
-    changed_.notify_all();
 }
 
 Done Resolver::run() {

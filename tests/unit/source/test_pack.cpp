@@ -205,40 +205,6 @@ TEST_CASE("a chain of deltas longer than git makes, and a base wanted again afte
     }
 }
 
-TEST_CASE("the versions of one file are several threads' work, and a damaged one ends them all") {
-    const std::string content(64 << 10, 'x');
-    for (const bool damaged : {false, true}) {
-        PackMaker maker;
-        const std::uint64_t first = maker.offset();
-        maker.object(PackMaker::blob, content);
-        std::vector<std::string> expected;
-        std::vector<std::pair<std::uint64_t, std::string>> level{{first, content}};
-        for (int depth = 0; depth < 3; ++depth) {
-            std::vector<std::pair<std::uint64_t, std::string>> next;
-            for (const auto& [base, text] : level) {
-                for (int n = 0; n < 7; ++n) {
-                    const std::string added = std::format("{} {} {}\n", depth, n, next.size());
-                    const std::uint64_t at = maker.offset();
-                    maker.offset_delta(at - base, PackMaker::append(text, added));
-                    expected.push_back(PackMaker::blob_id(text + added));
-                    next.emplace_back(at, text + added);
-                }
-            }
-            level = std::move(next);
-        }
-        if (damaged) {
-            maker.offset_delta(maker.offset() - level.back().first, PackMaker::append("another", "x"));
-        }
-        const Place place;
-        const PackReceiver::Done done = receive(place.path(), maker.finish());
-        CHECK(done.has_value() != damaged);
-        const std::string index = place.only(".idx");
-        CHECK(std::ranges::all_of(expected,
-                                  [&](const std::string& id) { return damaged || index.contains(id); }));
-        CHECK(files_in(place.path()) == (damaged ? 0 : 2));
-    }
-}
-
 TEST_CASE("an object too large for memory goes through a file") {
     const std::string content(40 << 20, 'z');
     const Place place;
