@@ -97,8 +97,9 @@ def test_what_would_help_a_run(built, command, hint):
 
 
 def test_the_last_lines_the_time_and_the_memory_of_a_run_are_told(built):
-    script = "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do echo line $i; done; echo last words >&2; printf 'no end'; exit 5"
-    done = built(f"ARG BASE\nFROM ${{BASE}}\nRUN echo before\nRUN sleep 1; {script}\n").failed("build", "builderror")
+    # Output and errors are two pipes: what is written at once comes in either order, hence the pause.
+    script = "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do echo line $i; done; sleep 1; echo last words >&2; printf 'no end'; exit 5"
+    done = built(f"ARG BASE\nFROM ${{BASE}}\nRUN echo before\nRUN {script}\n").failed("build", "builderror")
     output = done.error["output"]
     assert len(output) == 8 and {"last words", "no end", "line 12"} <= set(output), output
     assert done.error["duration_ms"] >= 1000
