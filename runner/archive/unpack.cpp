@@ -321,6 +321,11 @@ Result<Unpacked> write_dockerfile(std::string_view content, std::string what, in
         .what = std::move(what), .lone_dockerfile = true, .entries = 1, .bytes = content.size(), .notes = {}};
 }
 
+/// An archive, or what may be one once it is decompressed.
+bool holds_files(Kind kind) {
+    return kind == Kind::tar || kind == Kind::zip || is_compression(kind);
+}
+
 } // namespace
 
 Result<Unpacked> unpack(int archive, int directory, const UnpackOptions& options,
@@ -381,8 +386,7 @@ Result<Unpacked> unpack(int archive, int directory, const UnpackOptions& options
 
 Result<bool> is_archive(int file) {
     TRY_ASSIGN(const std::string head, read_at(file, 0, sniff_bytes));
-    const Kind kind = sniff(head).kind;
-    return kind == Kind::tar || kind == Kind::zip || is_compression(kind);
+    return holds_files(sniff(head).kind);
 }
 
 Result<Unpacked> place_file(int file, int directory, std::string_view name, const Limits& limits,
@@ -424,7 +428,7 @@ Result<Unpacked> place_dockerfile(int file, int directory, const StopToken& stop
     if (sniffed.kind == Kind::empty) {
         return fail(bad_archive("the Dockerfile is " + sniffed.words, "send a Dockerfile"));
     }
-    if (sniffed.kind == Kind::tar || sniffed.kind == Kind::zip || is_compression(sniffed.kind)) {
+    if (holds_files(sniffed.kind)) {
         return fail_usage(std::format("--dockerfile-only was given {}{}", sniffed.words,
                                       is_compression(sniffed.kind) ? " data" : ""),
                           "use --archive for archives");

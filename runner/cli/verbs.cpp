@@ -176,27 +176,24 @@ std::unexpected<Error> need(std::string_view option, std::string_view what) {
 Status check_source(const Fetch& fetch) {
     const int sources = static_cast<int>(!fetch.url.empty()) + static_cast<int>(!fetch.archive.empty()) +
                         static_cast<int>(!fetch.dockerfile_only.empty());
-    const auto refuse = [](std::string message, std::string hint) {
-        return fail_usage(std::move(message), std::move(hint));
-    };
     constexpr std::string_view one =
         "give one of --url REPOSITORY, --archive URL|PATH|-, --dockerfile-only PATH|-";
     if (sources == 0 && fetch.allow_existing && !fetch.into.empty()) {
         return {};
     }
     if (sources == 0) {
-        return refuse("no source: --url, --archive and --dockerfile-only are missing", std::string(one));
+        return fail_usage("no source: --url, --archive and --dockerfile-only are missing", std::string(one));
     }
     if (sources > 1) {
-        return refuse("--url, --archive and --dockerfile-only exclude each other", std::string(one));
+        return fail_usage("--url, --archive and --dockerfile-only exclude each other", std::string(one));
     }
     if (fetch.url.empty() && !(fetch.revision.empty() && fetch.refspec.empty())) {
-        return refuse("--revision and --refspec are for git: there is no --url",
-                      "leave them out, or give --url");
+        return fail_usage("--revision and --refspec are for git: there is no --url",
+                          "leave them out, or give --url");
     }
     if (fetch.archive.empty() && !(fetch.archive_digest.empty() && fetch.strip_components == 0)) {
-        return refuse("--archive-digest and --strip-components are for archives: there is no --archive",
-                      "leave them out, or give --archive");
+        return fail_usage("--archive-digest and --strip-components are for archives: there is no --archive",
+                          "leave them out, or give --archive");
     }
     return {};
 }

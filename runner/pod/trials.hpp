@@ -14,13 +14,6 @@ namespace slipway::pod {
 /// uid, uid_map and the subordinate ids must be known already.
 void run_trials(Report& report, const std::filesystem::path& scratch);
 
-/// An identity map of all ids we have.
-std::vector<IdRange> identity_ranges(const std::vector<IdRange>& own);
-/// Lines of uid_map.
-std::string map_text(const std::vector<IdRange>& ranges);
-/// Our id as 0, then the subordinate ranges one after the other, as buildah orders them.
-std::vector<IdRange> newidmap_ranges(std::uint32_t id, const std::vector<IdRange>& subordinate);
-
 /// First executable regular file of that name on PATH; empty = none.
 std::string find_program(std::string_view name);
 

@@ -3,6 +3,7 @@
 #include "base/encoding.hpp"
 #include "base/fd.hpp"
 #include "registry/documents.hpp"
+#include "registry/nearest.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -87,22 +88,11 @@ Result<Artifact> find_at(const Options& options, const Reference& reference, con
 } // namespace
 
 Result<Artifact> find_artifact(const Options& options, const Reference& reference, Named named) {
-    TRY_ASSIGN(const std::vector<Endpoint> endpoints,
-               options.registries.pull_endpoints(reference.registry, reference.repository,
-                                                 !reference.digest.empty()));
-    Error last;
-    for (const Endpoint& endpoint : endpoints) {
-        Options here = options;
-        if (endpoint.mirror) {
-            here.retry.retries = 0; // the next place is the better second try
-        }
-        auto artifact = find_at(here, reference, endpoint, named);
-        if (artifact || options.stop.requested()) {
-            return artifact;
-        }
-        last = about(std::move(artifact).error(), reference);
-    }
-    return fail(std::move(last));
+    return from_nearest(options, reference, [&](const Options& here, const Endpoint& endpoint) {
+        return find_at(here, reference, endpoint, named).transform_error([&](Error error) {
+            return about(std::move(error), reference);
+        });
+    });
 }
 
 Status download_layer(const Options& options, const Artifact& artifact, const ArtifactLayer& layer,

@@ -5,6 +5,7 @@
 #include "http/options.hpp"
 #include "registry/client.hpp"
 #include "registry/documents.hpp"
+#include "registry/nearest.hpp"
 
 #include <algorithm>
 #include <optional>
@@ -207,22 +208,9 @@ Result<ResolvedImage> resolve_at(const Options& options, const Reference& refere
 Result<ResolvedImage> resolve_image(const Options& options, const Reference& reference,
                                     std::string_view platform) {
     TRY_ASSIGN(const Platform wanted, parse_platform(platform));
-    TRY_ASSIGN(const std::vector<Endpoint> endpoints,
-               options.registries.pull_endpoints(reference.registry, reference.repository,
-                                                 !reference.digest.empty()));
-    Error last;
-    for (const Endpoint& endpoint : endpoints) {
-        Options here = options;
-        if (endpoint.mirror) {
-            here.retry.retries = 0; // the next place is the better second try
-        }
-        auto image = resolve_at(here, reference, endpoint, wanted);
-        if (image || options.stop.requested()) {
-            return image;
-        }
-        last = std::move(image).error();
-    }
-    return fail(std::move(last));
+    return from_nearest(options, reference, [&](const Options& here, const Endpoint& endpoint) {
+        return resolve_at(here, reference, endpoint, wanted);
+    });
 }
 
 Result<ResolvedImage> resolve_name(const Options& options, std::string_view name, std::string_view platform) {

@@ -2,12 +2,15 @@
 
 #include "base/clock.hpp"
 #include "digest/sha256.hpp"
+#include "handoff/files.hpp"
 #include "source/workdir.hpp"
+#include "steps/reproduce.hpp"
 
 #include <cerrno>
 #include <fcntl.h>
 #include <format>
 #include <unistd.h>
+#include <utility>
 
 namespace slipway::steps {
 
@@ -99,6 +102,20 @@ Result<std::string> fill_target(const fs::path& directory, Step& step,
         }
     }
     return digest;
+}
+
+Result<handoff::Source> hand_on(const cli::Fetch& params, std::string digest, std::string url, Step& step) {
+    handoff::Source value;
+    value.directory = params.into.string();
+    value.archive_digest = std::move(digest);
+    value.options = selecting_options(params);
+    value.url = std::move(url);
+    TRY(handoff::write(step.state, value));
+    if (!value.url.empty()) {
+        step.result("url", value.url);
+    }
+    step.result("archive-digest", value.archive_digest);
+    return value;
 }
 
 } // namespace slipway::steps

@@ -5,6 +5,7 @@
 #include "base/fd.hpp"
 #include "base/result.hpp"
 #include "cli/params.hpp"
+#include "handoff/values.hpp"
 #include "steps/step.hpp"
 
 #include <cstdint>
@@ -35,5 +36,9 @@ void tell(const archive::Unpacked& unpacked, Step& step);
 /// gives.
 Result<std::string> fill_target(const std::filesystem::path& directory, Step& step,
                                 const std::function<Result<std::string>()>& fill);
+
+/// Hands on what lies in --into now and says so in results. `url` is empty where it came from no place with a
+/// name.
+Result<handoff::Source> hand_on(const cli::Fetch& params, std::string digest, std::string url, Step& step);
 
 } // namespace slipway::steps

@@ -1,6 +1,6 @@
 #include "steps/enclosure.hpp"
 
-#include "pod/trials.hpp"
+#include "pod/id_maps.hpp"
 
 namespace slipway::steps {
 

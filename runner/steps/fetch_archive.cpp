@@ -8,7 +8,6 @@
 #include "source/credentials.hpp"
 #include "source/git.hpp"
 #include "steps/archive_parts.hpp"
-#include "steps/reproduce.hpp"
 
 #include <algorithm>
 #include <array>
@@ -240,21 +239,13 @@ Result<handoff::Source> fetch_archive(const cli::Fetch& params, Step& step) {
     TRY_ASSIGN(std::string digest, fill_target(directory, step, [&] {
                    return fill(origin, std::move(opened), params, directory, step);
                }));
-    handoff::Source value;
-    value.directory = directory.string();
-    value.archive_digest = std::move(digest);
-    value.options = selecting_options(params);
+    std::string url;
     if (origin.kind == Origin::Kind::url) {
-        value.url = http::text_without_query(origin.url);
+        url = http::text_without_query(origin.url);
     } else if (origin.kind == Origin::Kind::path) {
-        value.url = "file://" + fs::absolute(origin.text).lexically_normal().string();
+        url = "file://" + fs::absolute(origin.text).lexically_normal().string();
     }
-    TRY(handoff::write(step.state, value));
-    if (!value.url.empty()) {
-        step.result("url", value.url);
-    }
-    step.result("archive-digest", value.archive_digest);
-    return value;
+    return hand_on(params, std::move(digest), std::move(url), step);
 }
 
 } // namespace slipway::steps

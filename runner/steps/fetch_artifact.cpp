@@ -7,7 +7,6 @@
 #include "source/git.hpp"
 #include "steps/access.hpp"
 #include "steps/archive_parts.hpp"
-#include "steps/reproduce.hpp"
 
 #include <algorithm>
 #include <format>
@@ -112,16 +111,10 @@ Result<handoff::Source> fetch_artifact(const cli::Fetch& params, Step& step) {
                    TRY(check_digest(artifact.digest, params));
                    return fill(options, artifact, params, step);
                }));
-    handoff::Source value;
-    value.directory = params.into.string();
-    value.archive_digest = digest;
-    value.options = selecting_options(params);
-    value.url = std::string(named == registry::Named::blob ? scheme : manifest_scheme) +
-                reference.with_digest(digest);
-    TRY(handoff::write(step.state, value));
-    step.result("url", value.url);
-    step.result("archive-digest", value.archive_digest);
-    return value;
+    return hand_on(params, digest,
+                   std::string(named == registry::Named::blob ? scheme : manifest_scheme) +
+                       reference.with_digest(digest),
+                   step);
 }
 
 } // namespace slipway::steps

@@ -1,4 +1,5 @@
 #include "base/file.hpp"
+#include "pod/id_maps.hpp"
 #include "pod/probe.hpp"
 #include "pod/recipe.hpp"
 #include "pod/report.hpp"
