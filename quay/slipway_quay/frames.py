@@ -145,6 +145,8 @@ class StepReader:
         self.seq = 0  # of the last frame handed on
         self.t = ""  # its time: from where the log is to be read again
         self.ended = False  # the last frame was `end`
+        self.replaced = False  # what is read now is the log of another container of the same name
+        self._begun = ""  # time of the hello
 
     @property
     def missing(self) -> bool:
@@ -166,7 +168,7 @@ class StepReader:
         self._since_early = 0
 
     def feed(self, line: bytes) -> Iterator[Frame | Foreign | Gap]:
-        if not line:
+        if not line or self.replaced:
             return
         frame = parse(line)
         if isinstance(frame, Foreign):
@@ -176,8 +178,9 @@ class StepReader:
             if not self._begins(frame):
                 yield _foreign(line)
                 return
-            self.step, self.seq, self.ended = frame.step, 0, False
+            self.step, self.seq, self.ended, self._begun = frame.step, 0, False, frame.t if frame.seq == 1 else ""
         if frame.seq <= self.seq:
+            self.replaced = frame.kind == "hello" and self._plausible(frame) and frame.t > (self._begun or self.t)
             return
         if self.ended or not self._plausible(frame):
             yield _foreign(line)

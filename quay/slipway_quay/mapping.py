@@ -21,6 +21,9 @@ _STEP = re.compile(r"Step (?=[0-9]+(/[0-9]+)? :)")
 _BREAK: Final = "Step\u200b "
 _SPACES = re.compile(r"\s+")
 
+# Told where another pod runs a build's steps from the first again. No line of a build may look like it.
+ANEW_LINE: Final = "[the build's pod was replaced by another: the build begins again]"
+
 _PHASES: Final = {"unpacking": 1, "pulling": 2, "building": 3, "pushing": 4}
 
 
@@ -78,7 +81,9 @@ class Outcome:
 
 
 def harmless(line: str) -> str:
-    """Text of others in a form Quay does not take for a command."""
+    """Text of others in a form that neither Quay takes for a command nor a follower for its own word."""
+    if line == ANEW_LINE:
+        return "\u200b" + line
     return _STEP.sub(_BREAK, line) if "Step " in line else line
 
 
@@ -94,10 +99,14 @@ class Mapper:
         self._status: dict[str, Any] = {}
         self._bars: dict[str, dict[str, tuple[float, float]]] = {}
 
-    def begin_attempt(self) -> None:
+    def resume(self, phase: str) -> None:
+        """Quay has been told of this phase already, perhaps for another pod."""
+        self._rank = _PHASES.get(phase, 0)
+
+    def begin_attempt(self) -> list[Entry]:
         """Another pod runs the steps again: what the former one said of its end no longer counts."""
         self.outcome = Outcome()
-        self._pieces.clear()
+        return [*self._flush(), Line(ANEW_LINE)]
 
     def status(self) -> dict[str, Any]:
         """Of the whole build, in the form Quay's progress bar reads."""
@@ -133,7 +142,7 @@ class Mapper:
         rank = _PHASES.get(name, 0)
         # Phases Quay's protocol has no number for are left out; none goes back, whatever a second pull may say.
         if rank <= self._rank:
-            return []
+            return self._flush()
         self._rank = rank
         pull: tuple[tuple[str, str], ...] = ()
         if name == "pulling":

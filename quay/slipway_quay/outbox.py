@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from slipway_quay.mapping import Command, Entry, ErrorEntry, Line, Phase
+from slipway_quay.mapping import ANEW_LINE, Command, Entry, ErrorEntry, Line, Phase
 
 MAX_MESSAGE: Final = 256 * 1024  # characters of lines in one message; gRPC takes 4 MiB
 MAX_WAITING: Final = 512 * 1024  # characters; past it no more is read
@@ -24,6 +24,7 @@ class Mark(NamedTuple):
     attempt: int
     step: str
     seq: int
+    t: str  # when it was written: RFC 3339, so that the order of texts is that of times
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,11 @@ class Told:
             elif kind:
                 self._stored.append((kind, message))
             else:
-                self._stored.extend(("", line) for line in message.split("\n"))
+                for line in message.split("\n"):
+                    if line == ANEW_LINE:
+                        self._stored.clear()  # what was told before is another pod's
+                    else:
+                        self._stored.append(("", line))
 
     def __len__(self) -> int:
         return len(self._stored)

@@ -33,6 +33,32 @@ class _State(enum.Enum):
     SETTLING = "waits for the TaskRun to end"
 
 
+def begins_anew(before: Json | None, after: Json) -> bool:
+    """Whether the pod of these two states of a TaskRun was replaced by one of the same name, as Tekton does with a pod that is
+    deleted while its TaskRun runs: steps that had begun have not, or their containers are others."""
+    if before is None or condition(after).done or _pod_of(before) != _pod_of(after):
+        return False
+    now = {step.get("name"): step for step in steps(after)}
+    return any(_is_another(step, now.get(step.get("name"), {})) for step in steps(before))
+
+
+def _is_another(before: Json, after: Json) -> bool:
+    if "terminated" in before:
+        return "terminated" not in after or _differ(before["terminated"], after["terminated"], "containerID")
+    if "running" in before:
+        return not {"running", "terminated"} & after.keys() or _differ(before["running"], after.get("running"), "startedAt")
+    return False
+
+
+def _differ(before: object, after: object, name: str) -> bool:
+    one, other = (value.get(name) if isinstance(value, dict) else None for value in (before, after))
+    return one is not None and other is not None and one != other
+
+
+def _pod_of(taskrun: Json | None) -> str:
+    return str(((taskrun or {}).get("status") or {}).get("podName") or "")
+
+
 class Reading:
     """`deliver` takes the entries of one frame; `room` returns once more may be delivered."""
 
@@ -52,9 +78,11 @@ class Reading:
         self._room = room
         self.taskrun: Json | None = None
         self.gone = False  # deleted, or another one has its name
+        self._replaced = 0  # how often Tekton has made a pod anew under the same name
         self._changed = asyncio.Event()
         self._state = _State.PENDING
         self._since = around.clock()  # of the state, or of the last frame while RUNNING
+        self._last = ""  # time of the last frame
         self._unreachable: tuple[float, str] | None = None  # since when the log can't be had, and why
         self._no_log = False  # the cluster knows no pod, or no container, of which there was a log before
         self._given_up: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
@@ -67,6 +95,7 @@ class Reading:
         if taskrun is None:
             self.gone = True
         else:
+            self._replaced += begins_anew(self.taskrun, taskrun)
             self.taskrun = taskrun
         self._changed.set()
 
@@ -136,9 +165,9 @@ class Reading:
                 await self._read_attempt(attempt)
                 self._enter(_State.SETTLING)
                 await self._until(lambda attempt=attempt: self._is_done() or self._attempt() > attempt)  # type: ignore[misc]
-                if self._is_done():
+                if self._attempt() == attempt:
                     break
-                self._mapper.begin_attempt()
+                self._deliver(self._mapper.begin_attempt(), Mark(self._attempt(), STEPS[0], 0, self._last))
                 self._enter(_State.PENDING)
         except NewerProtocol as newer:
             return Verdict(Kind.ERROR, Problem("podforbids", "pod", str(newer)))
@@ -147,7 +176,7 @@ class Reading:
     async def _read_attempt(self, attempt: int) -> None:
         index = 0
         while await self._until_started(index, attempt):
-            pod = str((self.taskrun or {}).get("status", {}).get("podName", ""))
+            pod = self._pod_name()
             container = str(steps(self.taskrun)[index].get("container", ""))
             reader = StepReader(self._job.uid)
             await self._read_container(pod, container, index, attempt, reader)
@@ -174,7 +203,7 @@ class Reading:
     async def _read_container(self, pod: str, container: str, index: int, attempt: int, reader: StepReader) -> None:
         quiet = max(2.5 * self._mapper.heartbeat, 5.0)
         passes, over_since = 0, None
-        while True:
+        while not self._is_replaced(pod, attempt):
             over = self._has_ended(index) or self._attempt() > attempt
             over_since = (over_since or self._around.clock()) if over else None
             reader.begin_reading()
@@ -197,6 +226,9 @@ class Reading:
                 for item in reader.give_up():
                     self._take(item, attempt)
                 progressed = True
+            if reader.replaced:
+                await self._until(lambda: self._is_done() or self._is_replaced(pod, attempt))
+                return
             if self._is_finished(reader):
                 return
             waited = over_since is not None and self._around.clock() - over_since > self._settings.settle_timeout
@@ -231,7 +263,7 @@ class Reading:
                             self._take(item, attempt)
                     await asyncio.sleep(0)
                 await self._room()
-            if self._is_finished(reader):
+            if reader.replaced or self._is_finished(reader):
                 return True
             if reader.missing and reader.stuck:
                 return False
@@ -242,10 +274,11 @@ class Reading:
             if self._state is not _State.RUNNING:
                 self._enter(_State.RUNNING)
             self.heard()
+            self._last = item.t
             if entries:
-                self._deliver(entries, Mark(attempt, item.step, item.seq))
+                self._deliver(entries, Mark(attempt, item.step, item.seq, item.t))
         elif isinstance(item, Gap) and entries:
-            self._deliver(entries, Mark(attempt, item.step, item.before))
+            self._deliver(entries, Mark(attempt, item.step, item.before, self._last))
 
     def _is_finished(self, reader: StepReader) -> bool:
         """Nothing more is expected of this container: `slipway run` says several ends."""
@@ -263,10 +296,14 @@ class Reading:
 
     def _attempt(self) -> int:
         retries = (self.taskrun or {}).get("status", {}).get("retriesStatus")
-        return 1 + (len(retries) if isinstance(retries, list) else 0)
+        return 1 + (len(retries) if isinstance(retries, list) else 0) + self._replaced
+
+    def _is_replaced(self, pod: str, attempt: int) -> bool:
+        """The log of `pod` is another pod's now; with a retry of Tekton's, which names its pod otherwise, it is not."""
+        return self._attempt() > attempt and self._pod_name() == pod
 
     def _pod_name(self) -> str:
-        return str((self.taskrun or {}).get("status", {}).get("podName") or "")
+        return _pod_of(self.taskrun)
 
     def _is_done(self) -> bool:
         return self.gone or condition(self.taskrun).done

@@ -38,7 +38,7 @@ T = TypeVar("T")
 CHECKPOINT: Final = f"{FOLLOW_PREFIX}told"
 RETRY_PAUSE: Final = (0.2, 0.5, 1.0, 2.0)
 UNSCHEDULED: Final = 60.0  # seconds after which a job that is not marked as scheduled never will be
-LAST: Final = Mark(1 << 30, "push", MAX_SEQ)  # of what is said once all frames have been
+LAST: Final = Mark(1 << 30, "push", MAX_SEQ, "~")  # of what is said once all frames have been
 PAST_ALL: Final = 1 << 40  # index of no log entry: only their number is wanted
 AGAIN_LINE: Final = "The build is going to be tried again."
 
@@ -136,7 +136,8 @@ class Session:
         while (age := time.time() - self.job.created) < UNSCHEDULED:
             try:
                 phase = await self._around.blocking(self._around.quay.phase, self.job.build_id)
-                if phase not in (WAITING, INTERNAL_ERROR, None):
+                if phase is not None and phase not in (WAITING, INTERNAL_ERROR):
+                    self._mapper.resume(phase)
                     return
             except QuayError:
                 if age > self._settings.phase_delay:
@@ -149,7 +150,7 @@ class Session:
         try:
             noted = json.loads(annotations[CHECKPOINT])
             mark, index = (
-                Mark(int(noted["attempt"]), str(noted["step"]), int(noted["seq"])),
+                Mark(int(noted["attempt"]), str(noted["step"]), int(noted["seq"]), str(noted["t"])),
                 int(noted["index"]),
             )
         except (KeyError, TypeError, ValueError):
@@ -161,7 +162,9 @@ class Session:
 
     def _deliver(self, entries: list[Entry], mark: Mark) -> None:
         """Entries of one frame, in order."""
-        if self._resumed is not None and self._reading.order(mark) <= self._reading.order(self._resumed):
+        resumed = self._resumed
+        # Its time too: nobody has counted the attempts of a pod that was replaced while nobody followed.
+        if resumed is not None and mark.t <= resumed.t and self._reading.order(mark) <= self._reading.order(resumed):
             return
         for entry in entries:
             if not self._told.has(entry):

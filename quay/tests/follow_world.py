@@ -63,12 +63,15 @@ class Build:
         self.world, self.id, self.name, self.pod = world, build_id, taskrun, f"{taskrun}-pod"
         self.cluster, self.manager = world.cluster, world.manager
         self.job: BuildJob
+        self.pods = 0  # of this name, one after another
 
     def pod_runs(self, steps: tuple[str, ...] = ("fetch", "resolve", "build", "push")) -> Build:
         with self.cluster.changed:
             for step in steps:
                 self.cluster.containers[self.pod, f"step-{step}"] = Container()
-        running = [{"name": step, "container": f"step-{step}", "running": {}} for step in steps]
+        self.pods += 1
+        started = f"2026-11-22T23:{self.pods:02}:00Z"
+        running = [{"name": step, "container": f"step-{step}", "running": {"startedAt": started}} for step in steps]
         self.cluster.status(self.name, lambda status: status.update(podName=self.pod, steps=running))
         return self
 
@@ -92,7 +95,7 @@ class Build:
             for one in status["steps"]:
                 if one["name"] == step:
                     one.pop("running", None)
-                    one["terminated"] = {"exitCode": exit_code, "reason": reason}
+                    one["terminated"] = {"exitCode": exit_code, "reason": reason, "containerID": f"{self.pods}-{step}"}
 
         self.cluster.status(self.name, change)
         return self

@@ -29,14 +29,17 @@ from slipway_quay.outbox import MAX_MESSAGE, MAX_WAITING, Mark, Outbox, Told
 HELLO = {"protocol": 1, "version": "0", "build_id": "3f1c", "attempt": 1, "does": "x", "limits": {}}
 
 
-def line(seq: int, kind: str = "log", body: Any = None, /, step: str = "build", **more: Any) -> bytes:
+WHEN = "2026-11-22T18:11:14.478Z"
+
+
+def line(seq: int, kind: str = "log", body: Any = None, /, step: str = "build", t: str = WHEN, **more: Any) -> bytes:
     body = {"stream": "out", "text": f"line {seq}"} if body is None else body
-    value = {"slipway": 1, "seq": seq, "t": "2026-11-22T18:11:14.478Z", "step": step, "kind": kind, kind: body, **more}
+    value = {"slipway": 1, "seq": seq, "t": t, "step": step, "kind": kind, kind: body, **more}
     return json.dumps(value, separators=(",", ":")).encode()
 
 
-def hello(step: str = "build", build_id: str = "3f1c") -> bytes:
-    return line(1, "hello", {**HELLO, "build_id": build_id}, step=step)
+def hello(step: str = "build", build_id: str = "3f1c", t: str = WHEN) -> bytes:
+    return line(1, "hello", {**HELLO, "build_id": build_id}, step=step, t=t)
 
 
 def seqs(items: Any) -> list[Any]:
@@ -189,6 +192,15 @@ def test_after_end_nothing_of_the_step_counts() -> None:
     assert [type(item) for item in read(reader, line(3, "end", {"status": "succeeded"}))] == [Foreign]
 
 
+def test_a_later_hello_of_the_same_step_is_another_containers_log() -> None:
+    reader = StepReader("3f1c")
+    read(reader, hello(), line(2), line(3))
+    read(reader, hello(), hello(build_id="other", t="2026-11-22T18:11:15.000Z"), line(1, t="2026-11-22T18:11:15.000Z"))
+    assert not reader.replaced
+    assert read(reader, hello(t="2026-11-22T18:11:14.479Z"), line(2), line(4)) == []
+    assert reader.replaced
+
+
 def test_several_steps_in_one_container_come_in_their_order() -> None:
     reader = StepReader("3f1c")
     for step in ("fetch", "resolve", "build", "push"):
@@ -207,7 +219,7 @@ def test_a_log_whose_beginning_was_rotated_away_is_read_from_what_is_left() -> N
 
 def entries(*bodies: tuple[str, dict[str, Any]]) -> list[Any]:
     mapper = Mapper()
-    frames = [Frame(seq, "2026-11-22T18:11:14.478Z", "build", kind, body) for seq, (kind, body) in enumerate(bodies, 1)]
+    frames = [Frame(seq, WHEN, "build", kind, body) for seq, (kind, body) in enumerate(bodies, 1)]
     return [entry for frame in frames for entry in mapper.take(frame)]
 
 
@@ -289,7 +301,7 @@ def test_kinds_nobody_knows_are_no_reason_to_stop() -> None:
 def test_lines_share_messages_and_commands_do_not() -> None:
     box = Outbox()
     for entry in (Line("a"), Line(""), Line("b"), Command("Step 1/1 : x"), Line("c")):
-        box.put(entry, Mark(1, "build", 2))
+        box.put(entry, Mark(1, "build", 2, ""))
     sent = []
     while (batch := box.next()) is not None:
         sent.append(batch.entry)
@@ -301,7 +313,7 @@ def test_lines_share_messages_and_commands_do_not() -> None:
 def test_messages_and_what_waits_have_bounds() -> None:
     box = Outbox()
     while not box.full:
-        box.put(Line("x" * 1000), Mark(1, "build", 2))
+        box.put(Line("x" * 1000), Mark(1, "build", 2, ""))
     assert box._size < MAX_WAITING + 2000
     batch = box.next()
     assert batch is not None

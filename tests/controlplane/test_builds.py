@@ -90,12 +90,20 @@ def test_a_container_that_is_killed_on_the_last_attempt_is_an_error_with_the_rea
     keeps(build, "killed-last", cut="line ")
 
 
-def test_a_pod_that_is_deleted_by_force_is_made_anew_by_tekton_and_its_build_ends(quay: Quay) -> None:
-    """Under the same name, so the build begins again. That lines are told once is not promised yet (docs/quay.md)."""
+def test_a_pod_that_is_deleted_by_force_is_made_anew_by_tekton_and_told_from_its_first_step(quay: Quay) -> None:
+    """Under the same name, and its TaskRun does not count it as a retry."""
     build = quay.build(COUNTING.format(30), retries=0)
     build.says("line 3")
     build.plane.kubectl("-n", NAMESPACE, "delete", "pod", build.pod, "--grace-period=0", "--force")
     assert build.ends() == "complete"
+    at = build.story.index("[the build's pod was replaced by another: the build begins again]")
+    former, new = (
+        [line for line in part if isinstance(line, str) and line.startswith("line ")] for part in (build.story[:at], build.story[at:])
+    )
+    counted = [f"line {number}" for number in range(1, 31)]
+    assert former == counted[: len(former)]
+    assert len(former) >= 3
+    assert new == counted
 
 
 def test_a_manager_that_is_killed_is_taken_over_from_without_a_line_lost_or_doubled(quay: Quay) -> None:
