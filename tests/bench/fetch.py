@@ -21,8 +21,8 @@ from . import repositories
 from .delay import Delay
 
 BINARY = os.environ.get("SLIPWAY", "/usr/bin/slipway")
-MEASURED = ("wall", "cpu", "peak", "received")
-DROP_CACHES = Path("/proc/sys/vm/drop_caches")
+MEASURED = ("wall", "cpu", "largest", "memory", "received")
+DROP_CACHES = Path(os.environ.get("DROP_CACHES", "/proc/sys/vm/drop_caches"))
 
 
 def descendants(pid):
@@ -32,38 +32,53 @@ def descendants(pid):
             yield from descendants(int(child))
 
 
-def watch(pid, peaks, ended):
-    """Keeps the high-water mark of every process below `pid`. (What wait4 says begins with our own size.)"""
-    while not ended.wait(0.01):
-        try:
-            for each in descendants(pid):
-                for line in Path(f"/proc/{each}/status").read_text().splitlines():
-                    if line.startswith("VmHWM:"):
-                        peaks[each] = int(line.split()[1]) / 1024
-        except OSError:
-            pass  # one of them has ended
+class Memory:
+    """What the processes below `pid` take, in MiB, looked at every 10 ms: `largest`, the high-water mark of the largest one, with
+    what is mapped of its program; `together`, the most that all of them held at one time of memory that is theirs alone and
+    that no kernel can take back. (What wait4 says begins with our own size.)"""
+
+    def __init__(self, pid):
+        self.largest = self.together = 0
+        self._pid, self._ended = pid, threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+        self._thread.start()
+
+    def stop(self):
+        self._ended.set()
+        self._thread.join()
+
+    def _watch(self):
+        while not self._ended.wait(0.01):
+            own = 0
+            try:
+                for each in descendants(self._pid):
+                    for line in Path(f"/proc/{each}/status").read_text().splitlines():
+                        if line.startswith("VmHWM:"):
+                            self.largest = max(self.largest, int(line.split()[1]) / 1024)
+                        elif line.startswith("RssAnon:"):
+                            own += int(line.split()[1]) / 1024
+            except OSError:
+                pass  # one of them has ended
+            self.together = max(self.together, own)
 
 
 class Run:
-    """One command, measured: seconds, CPU seconds (children included) and the largest process in MiB."""
+    """One command, measured: seconds, CPU seconds and memory, its children included."""
 
     def __init__(self, argv, log):
-        peaks, ended = {0: 0}, threading.Event()
         with open(log, "wb") as out:
             started = time.monotonic()
             child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
                                      env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/nonexistent",
                                           "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_TERMINAL_PROMPT": "0"})
-            watcher = threading.Thread(target=watch, args=(child.pid, peaks, ended))
-            watcher.start()
+            memory = Memory(child.pid)
             _, status, usage = os.wait4(child.pid, 0)
             self.wall = time.monotonic() - started
-            ended.set()
-            watcher.join()
+            memory.stop()
         child.returncode = os.waitstatus_to_exitcode(status)
         if child.returncode != 0:
             raise SystemExit(f"{argv} ended with {child.returncode}:\n{Path(log).read_text(errors='replace')[-3000:]}")
-        self.cpu, self.peak = usage.ru_utime + usage.ru_stime, max(peaks.values())
+        self.cpu, self.largest, self.memory = usage.ru_utime + usage.ru_stime, memory.largest, memory.together
 
 
 def as_pulled(binary):
@@ -135,7 +150,7 @@ def row(name, depth, round_trip, cache, measured):
 
     received = {side: measured[side]["received"] / 1e6 for side in ("slipway", "git")}
     return (name, str(depth or "all"), f"{round_trip * 1000:.0f} ms", cache, cell("wall"), cell("best"), cell("cpu"),
-            cell("peak", "{:.0f}"), f"{received['slipway']:.2f} / {received['git']:.2f}" if received["git"] else "")
+            cell("memory", "{:.0f}"), cell("largest", "{:.0f}"), f"{received['slipway']:.2f} / {received['git']:.2f}" if received["git"] else "")
 
 
 def main():
@@ -163,8 +178,8 @@ def main():
         print(f"`slipway fetch` / `git clone` ({version}), {options.pairs} pairs, {full_pairs} where all history comes; "
               f"ratios are medians of the pairs'; load average {os.getloadavg()[0]:.1f} at the start. Loopback, "
               "work trees in memory; round trips are added by a relay in user space, without a limit to bandwidth.\n")
-        print("| repository | depth | round trip | cache | median s | best s | CPU s | largest process MiB | MB received |")
-        print("|---|---|---|---|---|---|---|---|---|")
+        print("| repository | depth | round trip | cache | median s | best s | CPU s | memory MiB | largest process MiB | MB received |")
+        print("|---|---|---|---|---|---|---|---|---|---|")
         with Lighttpd(root) as server:
             for name, _ in named:
                 for depth in options.depths:
