@@ -119,8 +119,8 @@ Fd connect_one(NetSession& net, const addrinfo& address, const std::string& host
         net.set_fault(Kind::unreachable, host, port, system_text(errno));
         return {};
     }
-    // libgit2 writes a request's head and its body apart. Nagle's algorithm would hold the body back until the head is
-    // acknowledged, which the other kernel delays by 40 ms.
+    // libgit2 writes a request's head and its body apart. Nagle's algorithm would hold the body back until
+    // the head is acknowledged, which the other kernel delays by 40 ms.
     const int on = 1;
     std::ignore = ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     if (::connect(fd.get(), address.ai_addr, address.ai_addrlen) == 0) {

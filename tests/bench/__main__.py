@@ -1,4 +1,4 @@
-"""python3 -m bench ROUNDS start|doctor|overhead|throughput|resolve...|build: prints a markdown table.
+"""python3 -m bench ROUNDS start|doctor|throughput|resolve...|build: prints a markdown table.
 
 Every comparison alternates its two sides within one run and compares medians, because a machine's speed
 drifts more between runs than the differences looked for here.
@@ -17,6 +17,7 @@ from pathlib import Path
 import servers
 
 from bench.build import build
+from bench.memory import Memory
 from bench.resolve import resolve
 
 BINARY = "/usr/bin/slipway"
@@ -29,17 +30,22 @@ class Row(tuple):
     """subject, measured, compared with, ratio, goal"""
 
 
-def wall(argv, statuses=(0,), **more):
-    """(seconds, peak resident KiB) of a command that must end with one of `statuses`; its output is drained, not kept."""
+def wall(argv, statuses=(0,), peaks=None, **more):
+    """Seconds a command takes that must end with one of `statuses`; its output is drained, not kept. Into `peaks` goes its own
+    memory at most, in MiB."""
     started = time.monotonic()
     process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, **more)
+    memory = Memory(process.pid) if peaks is not None else None
     while os.read(process.stdout.fileno(), 1 << 20):
         pass
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
+    process.wait()
+    took = time.monotonic() - started
+    if memory is not None:
+        memory.stop()
+        peaks.append(memory.first)
     if process.returncode not in statuses:
         raise SystemExit(f"{argv} ended with {process.returncode}")
-    return time.monotonic() - started, usage.ru_maxrss
+    return took
 
 
 def alternate(rounds, one, other):
@@ -54,12 +60,10 @@ def alternate(rounds, one, other):
 
 
 def start(rounds, work):
-    mine, other = alternate(rounds * 10, lambda: wall([BINARY, "version"])[0], lambda: wall(["/bin/true"])[0])
-    memory = wall([BINARY, "version"])[1]
+    mine, other = alternate(rounds * 10, lambda: wall([BINARY, "version"]), lambda: wall(["/bin/true"]))
     size = os.path.getsize(BINARY)
     yield Row(("start-up (`version`)", f"{mine * 1000:.1f} ms", f"`/bin/true` {other * 1000:.1f} ms",
                f"{mine / other:.1f}", "milliseconds"))
-    yield Row(("resident memory (`version`)", f"{memory / 1024:.1f} MiB", "", "", ""))
     yield Row(("binary, stripped", f"{size / 1e6:.1f} MB", "", "", ""))
 
 
@@ -77,8 +81,8 @@ def doctor(rounds, work):
             os.chmod(scratch, 0o777)
             asked = ["setpriv", "--inh-caps=-all", *options]
             mine, other = alternate(rounds * 4, lambda: wall([*asked, BINARY, "doctor", f"--work={scratch}"],
-                                                             statuses=(0, CANNOT_BUILD))[0],
-                                    lambda: wall([*asked, "/bin/true"])[0])
+                                                             statuses=(0, CANNOT_BUILD)),
+                                    lambda: wall([*asked, "/bin/true"]))
         yield Row((f"`doctor`, {who}", f"{mine * 1000:.0f} ms", f"`/bin/true` {other * 1000:.1f} ms", "", "< 200 ms"))
 
 
@@ -107,11 +111,11 @@ def build_pair(work, name, dockerfile, files=()):
         source, state = resolved(work, name, f"FROM {base}\n{dockerfile}", files)
         mine, other = work / f"{name}-a", work / f"{name}-b"
 
-        def with_slipway():
+        def with_slipway(peaks=None):
             shutil.rmtree(mine, ignore_errors=True)
             mine.mkdir()
             return wall([BINARY, "build", f"--state={state}", f"--work={mine}", "--recipe=A", "--storage=overlay",
-                         "--output=frames", "--tls-verify=false"])
+                         "--output=frames", "--tls-verify=false"], peaks=peaks)
 
         def plain():
             storage = f"--storage-driver=overlay --root={other}/root --runroot={other}/run"
@@ -126,28 +130,14 @@ def build_pair(work, name, dockerfile, files=()):
         yield with_slipway, plain
 
 
-def overhead(rounds, work):
-    """Seven instructions: FROM, COPY, RUN, commit, export, with and without somebody watching."""
-    dockerfile = "COPY data /data\n" + "".join(f"RUN seq 1 20000 && echo part {n} >/part{n}\n" for n in range(5))
-    with build_pair(work, "overhead", dockerfile, [("data", "x" * 1000000)]) as (with_slipway, plain):
-        mine, other = alternate(rounds, lambda: with_slipway()[0], lambda: plain()[0])
-    yield Row(("build of seven instructions", f"{mine:.2f} s", f"buildah alone {other:.2f} s", f"{mine / other:.3f}",
-               "≤ 1.02"))
-
-
 def throughput(rounds, work):
     """A RUN that prints 1 GB, against `buildah build | cat`."""
-    peaks = []
     with build_pair(work, "throughput", f"RUN yes '{LINE}' | head -c {GIGABYTE}\n") as (with_slipway, plain):
-        def watched():
-            seconds, peak = with_slipway()
-            peaks.append(peak)
-            return seconds
-
-        mine, other = alternate(max(1, rounds // 2), watched, lambda: plain()[0])
+        peaks = []
+        mine, other = alternate(max(1, rounds // 2), lambda: with_slipway(peaks), plain)
     yield Row((f"a RUN printing 1 GB, {GIGABYTE / (len(LINE) + 1) / 1e6:.1f} million lines", f"{mine:.2f} s",
                f"`buildah build \\| cat` {other:.2f} s", f"{mine / other:.3f}", "≤ 1.10"))
-    yield Row(("largest process while at it", f"{max(peaks) / 1024:.0f} MiB", "", "", "flat"))
+    yield Row(("slipway's memory while at it", f"{max(peaks):.0f} MiB", "", "", "flat"))
 
 
 def main():
@@ -161,7 +151,7 @@ def main():
     print("|---|---:|---:|---:|---|")
     for subject in subjects:
         with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR"), ignore_cleanup_errors=True) as work:
-            for row in {"start": start, "doctor": doctor, "overhead": overhead, "throughput": throughput,
+            for row in {"start": start, "doctor": doctor, "throughput": throughput,
                         "resolve": resolve}[subject](rounds, Path(work)):
                 print("| " + " | ".join(row) + " |", flush=True)
 

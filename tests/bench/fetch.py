@@ -11,7 +11,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
@@ -19,47 +18,11 @@ from servers import Lighttpd
 
 from . import repositories
 from .delay import Delay
+from .memory import Memory
 
 BINARY = os.environ.get("SLIPWAY", "/usr/bin/slipway")
 MEASURED = ("wall", "cpu", "largest", "memory", "received")
 DROP_CACHES = Path(os.environ.get("DROP_CACHES", "/proc/sys/vm/drop_caches"))
-
-
-def descendants(pid):
-    yield pid
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        for child in (task / "children").read_text().split():
-            yield from descendants(int(child))
-
-
-class Memory:
-    """What the processes below `pid` take, in MiB, looked at every 10 ms: `largest`, the high-water mark of the largest one, with
-    what is mapped of its program; `together`, the most that all of them held at one time of memory that is theirs alone and
-    that no kernel can take back. (What wait4 says begins with our own size.)"""
-
-    def __init__(self, pid):
-        self.largest = self.together = 0
-        self._pid, self._ended = pid, threading.Event()
-        self._thread = threading.Thread(target=self._watch)
-        self._thread.start()
-
-    def stop(self):
-        self._ended.set()
-        self._thread.join()
-
-    def _watch(self):
-        while not self._ended.wait(0.01):
-            own = 0
-            try:
-                for each in descendants(self._pid):
-                    for line in Path(f"/proc/{each}/status").read_text().splitlines():
-                        if line.startswith("VmHWM:"):
-                            self.largest = max(self.largest, int(line.split()[1]) / 1024)
-                        elif line.startswith("RssAnon:"):
-                            own += int(line.split()[1]) / 1024
-            except OSError:
-                pass  # one of them has ended
-            self.together = max(self.together, own)
 
 
 class Run:
@@ -150,7 +113,8 @@ def row(name, depth, round_trip, cache, measured):
 
     received = {side: measured[side]["received"] / 1e6 for side in ("slipway", "git")}
     return (name, str(depth or "all"), f"{round_trip * 1000:.0f} ms", cache, cell("wall"), cell("best"), cell("cpu"),
-            cell("memory", "{:.0f}"), cell("largest", "{:.0f}"), f"{received['slipway']:.2f} / {received['git']:.2f}" if received["git"] else "")
+            cell("memory", "{:.0f}"), cell("largest", "{:.0f}"),
+            f"{received['slipway']:.2f} / {received['git']:.2f}" if received["git"] else "")
 
 
 def main():
@@ -178,7 +142,8 @@ def main():
         print(f"`slipway fetch` / `git clone` ({version}), {options.pairs} pairs, {full_pairs} where all history comes; "
               f"ratios are medians of the pairs'; load average {os.getloadavg()[0]:.1f} at the start. Loopback, "
               "work trees in memory; round trips are added by a relay in user space, without a limit to bandwidth.\n")
-        print("| repository | depth | round trip | cache | median s | best s | CPU s | memory MiB | largest process MiB | MB received |")
+        print("| repository | depth | round trip | cache | median s | best s | CPU s | memory MiB | largest process MiB "
+              "| MB received |")
         print("|---|---|---|---|---|---|---|---|---|---|")
         with Lighttpd(root) as server:
             for name, _ in named:

@@ -8,6 +8,8 @@ import statistics
 import subprocess
 import time
 
+from bench.memory import Memory
+
 BINARY = "/usr/bin/slipway"
 TYPICAL = """# syntax=docker/dockerfile:1
 ARG VERSION=1.2
@@ -51,7 +53,7 @@ def files():
 
 
 def measure(work, content, rounds):
-    """(median seconds, peak resident KiB); a child's peak is never below what this Python had when it forked."""
+    """(median seconds, peak MiB)"""
     source, state = work / "source", work / "state"
     source.mkdir(exist_ok=True)
     state.mkdir(exist_ok=True)
@@ -63,15 +65,16 @@ def measure(work, content, rounds):
         started = time.monotonic()
         process = subprocess.Popen([BINARY, "resolve", f"--state={state}", f"--source={source}", "--output=frames"],
                                    stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        memory = Memory(process.pid)
         said = b""
         while piece := os.read(process.stdout.fileno(), 1 << 20):
             said = (said + piece)[-2000:]
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
+        process.wait()
+        times.append(time.monotonic() - started)
+        memory.stop()
         if process.returncode != 0:
             raise SystemExit(said.decode(errors="replace"))
-        times.append(time.monotonic() - started)
-        peak = max(peak, usage.ru_maxrss)
+        peak = max(peak, memory.largest)
     return statistics.median(times), peak
 
 
@@ -84,12 +87,12 @@ def resolve(rounds, work):
         started.append(time.monotonic() - begin)
     typical, peak = measure(work, TYPICAL, rounds * 4)
     start = statistics.median(started)
-    yield ("`resolve`, a typical Dockerfile", f"{typical * 1000:.1f} ms, {peak / 1024:.0f} MiB",
+    yield ("`resolve`, a typical Dockerfile", f"{typical * 1000:.1f} ms, {peak:.0f} MiB",
            f"`version` {start * 1000:.1f} ms", f"{(typical - start) * 1000:.1f} ms more", "")
     smallest = {}
     for subject, size, content in files():
         seconds, peak = measure(work, content, max(1, rounds // 2))
         per_byte = seconds / len(content)
         first = smallest.setdefault(subject, per_byte)
-        yield (f"`resolve`, {subject}, {size}", f"{seconds * 1000:.0f} ms, {peak / 1024:.0f} MiB",
+        yield (f"`resolve`, {subject}, {size}", f"{seconds * 1000:.0f} ms, {peak:.0f} MiB",
                f"{len(content) / 1e6:.1f} MB", f"{per_byte / first:.1f} × the smallest, per byte", "linear")

@@ -98,7 +98,8 @@ def test_a_pod_that_is_deleted_by_force_is_made_anew_by_tekton_and_told_from_its
     assert build.ends() == "complete"
     at = build.story.index("[the build's pod was replaced by another: the build begins again]")
     former, new = (
-        [line for line in part if isinstance(line, str) and line.startswith("line ")] for part in (build.story[:at], build.story[at:])
+        [line for line in part if isinstance(line, str) and line.startswith("line ")]
+        for part in (build.story[:at], build.story[at:])
     )
     counted = [f"line {number}" for number in range(1, 31)]
     assert former == counted[: len(former)]
