@@ -42,6 +42,12 @@ def comes_to(build: Build, step: str, lines: int) -> Build:
     return build.says(step, stream[step][:lines])
 
 
+def is_in_its_build_step(world: World) -> Build:
+    build = comes_to(world.build(), "build", 40)
+    eventually(lambda: "line 20 of 40" in build.story)
+    return build
+
+
 def ends_in_another_pod(build: Build) -> None:
     for step, lines in recorded("success").items():
         build.says(step, later(lines)).step_ends(step)
@@ -103,8 +109,7 @@ def test_between_two_steps(world: World) -> None:
 
 def test_while_its_status_has_no_steps_yet(world: World) -> None:
     world.follow()
-    build = comes_to(world.build(), "build", 40)
-    eventually(lambda: "line 20 of 40" in build.story)
+    build = is_in_its_build_step(world)
     world.cluster.status(build.name, lambda status: status.update(steps=[]))
     build.pod_runs()
     world.cluster.cut()
@@ -114,8 +119,7 @@ def test_while_its_status_has_no_steps_yet(world: World) -> None:
 
 def test_the_new_pod_fails_in_an_earlier_step(world: World) -> None:
     world.follow()
-    build = comes_to(world.build(), "build", 40)
-    eventually(lambda: "line 20 of 40" in build.story)
+    build = is_in_its_build_step(world)
     build.pod_runs()
     failure = {"slipway": 1, "seq": 2, "t": "2027-01-01T00:00:00.000Z", "step": "fetch", "kind": "error"}
     failure["error"] = {"code": "gitnotfound", "class": "build", "message": "no such branch"}
@@ -130,8 +134,7 @@ def test_the_new_pod_fails_in_an_earlier_step(world: World) -> None:
 @pytest.mark.parametrize("lines", [0, 5, 40])
 def test_a_manager_that_takes_over_then_tells_nothing_twice(world: World, lines: int) -> None:
     world.follow(identity="same host")
-    build = comes_to(world.build(), "build", 40)
-    eventually(lambda: "line 20 of 40" in build.story)
+    build = is_in_its_build_step(world)
     build.pod_runs()
     stream = {step: later(lines) for step, lines in recorded("success").items()}
     for step in ("fetch", "resolve"):
@@ -167,8 +170,7 @@ def test_and_nobody_followed_meanwhile(world: World) -> None:
 def test_a_retry_of_tektons_says_so_too(world: World) -> None:
     """Its pod has another name, and the TaskRun counts it."""
     world.follow()
-    build = comes_to(world.build(), "build", 40)
-    eventually(lambda: "line 20 of 40" in build.story)
+    build = is_in_its_build_step(world)
     build.step_ends("build", exit_code=1)
     world.cluster.status(build.name, lambda status: status.update(podName="", steps=[], retriesStatus=[{}]))
     build.pod += "-retry1"
