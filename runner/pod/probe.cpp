@@ -1,6 +1,7 @@
 #include "pod/probe.hpp"
 
 #include "base/file.hpp"
+#include "pod/oci_trials.hpp"
 #include "pod/trials.hpp"
 
 #include <charconv>
@@ -106,6 +107,7 @@ Report probe(const Paths& paths) {
         // The namespaces can still be told; what wants files is left untried.
         run_trials(report, "/nonexistent");
     }
+    try_oci_runtime(report, paths.cgroup);
     report.took =
         std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - start);
     return report;

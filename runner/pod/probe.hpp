@@ -151,6 +151,10 @@ struct Report {
     Trial change_owner;     ///< chown to another mapped id below `work`
     Trial proc;             ///< mounting proc in a new pid namespace (OCI isolation wants it)
 
+    // What crun asks for besides, with OCI isolation (oci_trials.hpp); untried where there is no runtime.
+    Trial keyring; ///< keyctl(KEYCTL_JOIN_SESSION_KEYRING)
+    Trial cgroup;  ///< a cgroup of its own, where crun does not go on without
+
     std::string fuse_overlayfs;  ///< path of the program; empty = not on PATH
     std::string oci_runtime;     ///< path of crun or runc; empty = neither on PATH
     bool read_only_root = false; ///< "/" is mounted read-only (readOnlyRootFilesystem: true)

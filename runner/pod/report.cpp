@@ -37,6 +37,8 @@ std::vector<Named> trials(const Report& report) {
             {"overlay_whiteout", &report.overlay_whiteout},
             {"change_owner", &report.change_owner},
             {"proc", &report.proc},
+            {"keyring", &report.keyring},
+            {"cgroup", &report.cgroup},
             {"fuse_device", &report.fuse_device},
             {"seccomp_filter", &report.seccomp_filter},
             {"seccomp_listener", &report.seccomp_listener},

@@ -66,6 +66,11 @@ ROWS = (
     Row("/graph: read-only file system", "writable-work", A, work=("--tmpfs", "/slipway/work:ro")),
     Row("'overlay' is not supported over overlayfs", "overlay", A, named="limits", storage="overlay", work=()),
     Row("mount proc: operation not permitted", "proc", A, named="limits", code=""),
+    Row("create keyring `buildah-…`: operation not permitted", "keyring", G, blocked=("keyctl",), named="limits",
+        isolation="oci", case="mounts"),
+    # Read-only there, or of both versions: whatever the node has.
+    Row("creating cgroup directory …: permission denied", "cgroup", pods.PODS["G-node"], named="limits", isolation="oci",
+        case="mounts"),
     Row("fuse: device not found", "fuse", A, named="limits", storage="fuse-overlayfs"),
     Row("no space left on device", "littlespace", A, named="warnings", code="outofdisk", case="sparse-file",
         work=("--tmpfs", "/slipway/work:size=24m,mode=0775")),

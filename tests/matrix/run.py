@@ -48,6 +48,8 @@ BASES = {"busybox": "1.37", "tools": "1", "toolbox": "1", "onbuild": "1", "layer
 OCI_CASES = ["mounts", "useradd-user"]
 CELL_SECONDS = 1500
 BUILD_SECONDS = 300
+# Some nodes have cgroups of both versions, which crun refuses; where there is one version a cell may do better.
+OF_THE_NODE = "podforbids:cgroup"
 LIFETIME = 6 * 3600  # of what is started here, should nobody stop it
 CELL_COSTS, CASE_COSTS = 1.0, 4.0  # seconds of one core, for the estimate
 
@@ -364,7 +366,8 @@ def main():
             for done in concurrent.futures.as_completed([pool.submit(work, cell) for cell in cells]):
                 cell, result, wrong, right, seconds = done.result()
                 known_as = expected.get(str(cell))
-                if result != known_as and (known_as == "builds" or not options.write):
+                if result != known_as and (known_as == "builds" or not options.write) and \
+                        (result, known_as) != ("builds", OF_THE_NODE):
                     wrong.append(f"expected.json says {known_as}")
                 if result and not wrong:
                     found[str(cell)] = result

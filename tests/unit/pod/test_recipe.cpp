@@ -228,6 +228,29 @@ TEST_CASE("what limits a build without stopping it is listed apart") {
     CHECK(json.at("limits").at(2).at("id") == "proc");
 }
 
+TEST_CASE("OCI isolation is refused for what its runtime lacks, and only where it is asked for") {
+    Report report = recipe_a();
+    report.proc = works;
+    report.keyring = works;
+    report.cgroup = works;
+    report.oci_runtime = "/usr/bin/crun";
+    REQUIRE(choose(report, "auto", "auto", "oci"));
+    CHECK(choose(report, "auto", "auto", "oci")->runtime == "/usr/bin/crun");
+    const auto lacks = [](Report lacking, Trial Report::* what, std::string_view id) {
+        lacking.*what = refused;
+        const Result<Recipe> recipe = choose(lacking, "auto", "auto", "oci");
+        REQUIRE_FALSE(recipe);
+        CHECK(recipe.error().code == code::pod_forbids);
+        CHECK(recipe.error().hint == prerequisite(id).yaml);
+        const auto named = limits(lacking);
+        CHECK(std::ranges::find(named, &prerequisite(id)) != named.end());
+        CHECK(choose(lacking)->isolation == "chroot");
+    };
+    lacks(report, &Report::proc, "proc");
+    lacks(report, &Report::keyring, "keyring");
+    lacks(report, &Report::cgroup, "cgroup");
+}
+
 TEST_CASE("wishes that do not exist or do not fit are usage errors") {
     CHECK(choose(recipe_a(), "Z").error().klass == ErrorClass::usage);
     CHECK(choose(recipe_a(), "auto", "zfs").error().klass == ErrorClass::usage);
@@ -257,5 +280,5 @@ TEST_CASE("the JSON report says everything and survives hostile bytes") {
     CHECK(json.at("doctor") == 1);
     CHECK(json.at("recipe").at("name") == "A");
     CHECK(json.at("trials").at("mount_namespace").at("errno") == EPERM);
-    CHECK(json.at("trials").size() == 21);
+    CHECK(json.at("trials").size() == 23);
 }
