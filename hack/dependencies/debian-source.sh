@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # Sourced by the scripts beside it: `debian_source PACKAGE VERSION TOOL...` unpacks a Debian source package into a
-# new directory, goes into it, and installs what building it takes besides dpkg-dev. `debian_source_done` cleans up.
+# directory of its own, goes into it, and installs what building it takes besides dpkg-dev. `debian_source_done` cleans up.
 # Runs inside the image's dependencies stages, as root; needs Debian's mirror and nothing else.
 #
 # Version and copyright stay in /usr/local/share/slipway/parts/PACKAGE, for the image's notices. With
@@ -16,7 +16,10 @@ fi
 debian_source() {
     package=$1 version=$2
     shift 2
-    work=$(mktemp -d)
+    # Always the same: the name of a source file, which assertions and errors hold, becomes part of the binary.
+    work=/usr/src/slipway/$package
+    rm -rf "$work"
+    mkdir -p "$work"
     cd "$work"
     # deb-src beside whatever sources the base image was made with.
     if [ -f /etc/apt/sources.list.d/debian.sources ]; then
