@@ -4,14 +4,11 @@
 
 #include "pod/probe.hpp"
 
-#include <filesystem>
-
 namespace slipway::pod {
 
-/// Fills report.keyring and report.cgroup. What decides whether crun forgives a cgroup it could not make must
-/// be known already: uid, uid_map and the runtime's path. `cgroup` is where cgroups are mounted,
-/// /sys/fs/cgroup. Harmless: the keyring is a child's own and ends with it, the cgroup is empty and removed
-/// at once.
-void try_oci_runtime(Report& report, const std::filesystem::path& cgroup);
+/// Fills report.keyring, hostname and cgroup. What decides how crun asks must be known already: uid, uid_map,
+/// entry and the runtime's path. Harmless: keyring and host name are a child's own and end with it, a cgroup
+/// is empty and removed at once.
+void try_oci_runtime(Report& report, const Paths& paths);
 
 } // namespace slipway::pod

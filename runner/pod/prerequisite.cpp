@@ -35,6 +35,7 @@ constexpr std::array overlay_texts{"is not supported over overlayfs"sv,
 constexpr std::array fuse_texts{"fuse: device not found"sv, "fuse: mount failed"sv};
 constexpr std::array proc_texts{"mounting \"proc\" to rootfs"sv, "mount `proc` to `proc`"sv};
 constexpr std::array keyring_texts{"create keyring `buildah-"sv};
+constexpr std::array hostname_texts{"]: sethostname: operation not permitted"sv};
 constexpr std::array cgroup_texts{"cgroups in hybrid mode not supported"sv, "creating cgroup directory"sv};
 
 constexpr std::array read_only_texts{"error stat()ing intended root directory"sv,
@@ -58,7 +59,7 @@ constexpr std::string_view volume_yaml = "volumes:\n"
                                          "  - name: work\n"
                                          "    mountPath: /slipway/work\n";
 
-constexpr std::array<Prerequisite, 27> table{{
+constexpr std::array<Prerequisite, 28> table{{
     {"writable-work", "the directory for the build's storage cannot be written", volume_yaml, writable_texts},
     {"namespace-quota", "this node allows no (more) user namespaces",
      "# on the node, not in the pod:\n# sysctl -w user.max_user_namespaces=15000\n", quota_texts},
@@ -164,6 +165,11 @@ constexpr std::array<Prerequisite, 27> table{{
      "  seccompProfile:\n"
      "    type: Unconfined # or Localhost with a profile that allows keyctl\n",
      keyring_texts},
+    {"hostname", "a host name cannot be set, not even a namespace's own (only OCI isolation wants it)",
+     "securityContext:\n"
+     "  seccompProfile:\n"
+     "    type: Unconfined # or Localhost with a profile that allows sethostname\n",
+     hostname_texts},
     {"cgroup", "no cgroup can be made here as crun wants one (only OCI isolation wants it)",
      "# in the pod's spec, on a node that has cgroups of version 2 alone:\nhostUsers: false\n", cgroup_texts},
 }};
@@ -318,6 +324,9 @@ std::vector<const Prerequisite*> limits(const Report& report) {
     }
     if (report.keyring.refused()) {
         result.push_back(&prerequisite("keyring"));
+    }
+    if (report.hostname.refused()) {
+        result.push_back(&prerequisite("hostname"));
     }
     if (report.cgroup.refused()) {
         result.push_back(&prerequisite("cgroup"));

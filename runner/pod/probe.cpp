@@ -107,7 +107,7 @@ Report probe(const Paths& paths) {
         // The namespaces can still be told; what wants files is left untried.
         run_trials(report, "/nonexistent");
     }
-    try_oci_runtime(report, paths.cgroup);
+    try_oci_runtime(report, paths);
     report.took =
         std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - start);
     return report;

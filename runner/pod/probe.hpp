@@ -152,8 +152,9 @@ struct Report {
     Trial proc;             ///< mounting proc in a new pid namespace (OCI isolation wants it)
 
     // What crun asks for besides, with OCI isolation (oci_trials.hpp); untried where there is no runtime.
-    Trial keyring; ///< keyctl(KEYCTL_JOIN_SESSION_KEYRING)
-    Trial cgroup;  ///< a cgroup of its own, where crun does not go on without
+    Trial keyring;  ///< keyctl(KEYCTL_JOIN_SESSION_KEYRING)
+    Trial hostname; ///< sethostname in a new UTS namespace
+    Trial cgroup;   ///< a cgroup of its own, where crun does not go on without
 
     std::string fuse_overlayfs;  ///< path of the program; empty = not on PATH
     std::string oci_runtime;     ///< path of crun or runc; empty = neither on PATH

@@ -125,7 +125,9 @@ Status choose_isolation(const Report& report, std::string_view wish, Recipe& rec
     if (report.oci_runtime.empty()) {
         return fail(forbidden(prerequisite("oci-runtime"), "neither crun nor runc on PATH"));
     }
-    for (const auto& [id, trial] : {std::pair{"keyring", &report.keyring}, {"cgroup", &report.cgroup}}) {
+    for (const auto& [id, trial] : {std::pair{"keyring", &report.keyring},
+                                    {"hostname", &report.hostname},
+                                    {"cgroup", &report.cgroup}}) {
         if (trial->refused()) {
             return fail(
                 forbidden(prerequisite(id), std::format("{}: {}", trial->what, std::strerror(trial->error))));

@@ -38,6 +38,7 @@ std::vector<Named> trials(const Report& report) {
             {"change_owner", &report.change_owner},
             {"proc", &report.proc},
             {"keyring", &report.keyring},
+            {"hostname", &report.hostname},
             {"cgroup", &report.cgroup},
             {"fuse_device", &report.fuse_device},
             {"seccomp_filter", &report.seccomp_filter},

@@ -7,10 +7,14 @@ the name of a recipe that cannot be used (C takes its place), `warnings` of the 
 """
 
 import dataclasses
+from pathlib import Path
 
 import pods
 
 VOLUME = ("--volume", "/slipway/work")
+
+
+CGROUPS = Path("/sys/fs/cgroup/unified")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +42,8 @@ def _without(pod, *capabilities):
 A, B, C, G = (pods.PODS[name] for name in ("A", "B", "C", "G"))
 # readOnlyRootFilesystem: true. podman would mount a tmpfs on /tmp, Kubernetes does not.
 READ_ONLY = ("--read-only", "--read-only-tmpfs=false")
+# procMount: Unmasked, on a node with cgroups of one version: where this one has both, the second is hidden.
+UNMASKED = ("--security-opt", "unmask=ALL", *(("--volume", "/sys/fs/cgroup/unified") if CGROUPS.is_dir() else ()))
 
 ROWS = (
     Row("unshare(CLONE_NEWUSER): Operation not permitted", "unshare", B, blocked=("unshare",)),
@@ -71,6 +77,8 @@ ROWS = (
     # Read-only there, or of both versions: whatever the node has.
     Row("creating cgroup directory …: permission denied", "cgroup", pods.PODS["G-node"], named="limits", isolation="oci",
         case="mounts"),
+    Row("creating cgroup directory …, for root of the node's ids", "cgroup", A, profile="unconfined", named="limits",
+        isolation="oci", case="mounts", more=UNMASKED),
     Row("fuse: device not found", "fuse", A, named="limits", storage="fuse-overlayfs"),
     Row("no space left on device", "littlespace", A, named="warnings", code="outofdisk", case="sparse-file",
         work=("--tmpfs", "/slipway/work:size=24m,mode=0775")),
@@ -78,6 +86,13 @@ ROWS = (
           case="useradd-user", more=READ_ONLY)
       for pod, profile in ((A, "podman"), (pods.PODS["A-userns"], "podman"), (B, "podman"), (pods.PODS["B-userns"], "podman"),
                            (G, "podman"), (G, "containerd"), (G, "crio"), (C, "slipway"))),
+    *(Row(f"OCI isolation with an unmasked /proc, {pod.name}", "oci", pod, named="builds", code="", profile=profile,
+          case=case, isolation="oci", more=UNMASKED)
+      for pod, profile in ((G, "podman"), (pods.PODS["A-userns"], "unconfined"), (pods.PODS["B-userns"], "unconfined"),
+                           (B, "unconfined"), (C, "unconfined"))
+      for case in ("mounts", "useradd-user")),
+    Row("]: sethostname: operation not permitted", "hostname", pods.PODS["A-userns"], named="limits", isolation="oci",
+        case="mounts", more=UNMASKED),
     # procMount: Unmasked. Our own profile lets no clone make namespaces, which the runtime finds out.
     Row("creating container for […]: clone: Operation not permitted", "oci", C, named="builds", profile="slipway",
         case="mounts", isolation="oci", more=("--security-opt", "unmask=ALL")),

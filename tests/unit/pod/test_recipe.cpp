@@ -232,6 +232,7 @@ TEST_CASE("OCI isolation is refused for what its runtime lacks, and only where i
     Report report = recipe_a();
     report.proc = works;
     report.keyring = works;
+    report.hostname = works;
     report.cgroup = works;
     report.oci_runtime = "/usr/bin/crun";
     REQUIRE(choose(report, "auto", "auto", "oci"));
@@ -248,6 +249,7 @@ TEST_CASE("OCI isolation is refused for what its runtime lacks, and only where i
     };
     lacks(report, &Report::proc, "proc");
     lacks(report, &Report::keyring, "keyring");
+    lacks(report, &Report::hostname, "hostname");
     lacks(report, &Report::cgroup, "cgroup");
 }
 
@@ -280,5 +282,5 @@ TEST_CASE("the JSON report says everything and survives hostile bytes") {
     CHECK(json.at("doctor") == 1);
     CHECK(json.at("recipe").at("name") == "A");
     CHECK(json.at("trials").at("mount_namespace").at("errno") == EPERM);
-    CHECK(json.at("trials").size() == 23);
+    CHECK(json.at("trials").size() == 24);
 }
